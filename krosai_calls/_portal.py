@@ -1,7 +1,7 @@
 """An event loop on a thread of its own, as an object: how blocking callers run coroutines.
 
 This module knows threads and loops and nothing of calls or HTTP. It keeps no state at module level: a portal
-belongs to whoever made it, starts at first use and ends with ``close``, garbage collection or the interpreter.
+belongs to whoever made it, starts at first use, and ends with ``close``, garbage collection or the process.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import contextlib
 import os
 import threading
 import weakref
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
 from concurrent.futures import CancelledError, Future
 from typing import Any, ParamSpec, TypeVar
 
@@ -38,6 +38,7 @@ class Portal:
         self._thread: threading.Thread | None = None
         self._stop: weakref.finalize[Any, Any] | None = None
         self._pid = 0
+        self._closings: set[asyncio.Task[None]] = set()
         self._closed = False
 
     def run(self, function: Callable[P, Coroutine[Any, Any, T]], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -74,11 +75,48 @@ class Portal:
         except CancelledError:
             raise ClientStateError("closed while this call was under way") from None
 
-    def close(self) -> None:
-        """Cancel what is under way, stop the loop and end its thread. A second call does nothing."""
+    def iterate(self, source: AsyncGenerator[T, None]) -> Iterator[T]:
+        """Step through an async generator; it advances only when it is stepped.
+
+        Leaving the iterator early closes the source.
+        """
+
+        async def step() -> tuple[T] | None:
+            try:
+                return (await anext(source),)
+            except StopAsyncIteration:
+                return None
+
+        try:
+            while (item := self.run(step)) is not None:
+                yield item[0]
+        finally:
+            self._dispose(source)
+
+    def _dispose(self, source: AsyncGenerator[Any, None]) -> None:
+        if threading.current_thread() is self._thread:
+            # Collected by the garbage collector on the loop's own thread: waiting here would wait for ever.
+            assert self._loop is not None
+            closing = self._loop.create_task(source.aclose())
+            self._closings.add(closing)
+            closing.add_done_callback(self._closings.discard)
+        elif not self._closed and os.getpid() == self._pid:
+            self.run(source.aclose)
+
+    def close(self, last: Callable[[], Coroutine[Any, Any, None]] | None = None) -> None:
+        """Cancel what is under way, stop the loop and end its thread. A second call does nothing.
+
+        Args:
+            last: Run on the loop before it stops, if it ever started: the place to close what lives on it.
+        """
         with self._starting:
-            self._closed = True
-        if self._stop is not None:
+            was_closed, self._closed = self._closed, True
+        if self._stop is None or was_closed or os.getpid() != self._pid:
+            return
+        try:
+            if last is not None and self._loop is not None and threading.current_thread() is not self._thread:
+                asyncio.run_coroutine_threadsafe(last(), self._loop).result(CLEAN_UP_SECONDS)
+        finally:
             self._stop()
 
     def _usable_loop(self) -> asyncio.AbstractEventLoop:

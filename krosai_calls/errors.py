@@ -20,7 +20,7 @@
     │   ├── LocalFileError (OSError)            full disk, no permission, something in the way
     │   └── IntegrityError                      the bytes are not a whole recording
     ├── RequestBudgetExceededError              the caller's own limit, or the day's quota; resumable
-    ├── ArchiveError                            in use by another run, not writable, disk full, catalogue damaged
+    ├── ArchiveError                            in use by another run, not writable, full, damaged
     └── ClientStateError (RuntimeError)         closed, used after fork, blocking call inside its own loop
 
 Fields beyond the message are keywords with defaults: an exception whose constructor demands more than its
@@ -67,7 +67,13 @@ class ListingInconsistentError(KrosaiError):
 
 
 class ConnectionFailedError(KrosaiError, OSError):
-    """No usable answer came: the name did not resolve, the connection was refused, reset or not trusted."""
+    """No usable answer came: the name did not resolve, the connection was refused, reset or not trusted.
+
+    Attributes:
+        sent: False where it is certain that nothing of the request reached the service.
+    """
+
+    sent: bool = True
 
 
 class RequestTimeoutError(ConnectionFailedError, TimeoutError):
@@ -214,9 +220,7 @@ class DownloadError(KrosaiError):
         path: The file it was meant for, or None where it was streamed.
     """
 
-    def __init__(
-        self, message: str = "", *, call_id: str | None = None, path: Path | str | None = None
-    ) -> None:
+    def __init__(self, message: str = "", *, call_id: str | None = None, path: Path | str | None = None) -> None:
         super().__init__(message)
         self.call_id = call_id
         self.path = None if path is None else Path(path)
@@ -257,7 +261,7 @@ class RequestBudgetExceededError(KrosaiError):
 
 
 class ArchiveError(KrosaiError):
-    """The archive's folder cannot be used: held by another run, not writable, full, or its catalogue damaged."""
+    """The archive's folder cannot be used: held by another run, not writable, full, or damaged."""
 
 
 class ClientStateError(KrosaiError, RuntimeError):

@@ -1,0 +1,314 @@
+"""JSON bytes to records and back: the only user of cattrs.
+
+Strict about nothing that the contract lets vary. Only three things are errors: bytes that are no JSON, JSON
+that is no object or list where one is due, and a call without an id. A known field with a value of an
+unexpected type becomes None and stays in the record's ``to_dict()``; an enum keeps the value as it came.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, TypeVar
+
+from cattrs import Converter
+from cattrs.gen import make_dict_structure_fn
+
+from krosai_calls._json import UnfitError, load_json
+from krosai_calls._paging import next_offset
+from krosai_calls._text import snippet
+from krosai_calls._wire import Answer
+from krosai_calls.errors import DecodeError
+from krosai_calls.models import (
+    Call,
+    CallDirection,
+    CallEvent,
+    CallStats,
+    CallStatus,
+    HangupCause,
+    HangupResult,
+    Page,
+    Record,
+    RecordingLink,
+)
+
+T = TypeVar("T")
+RecordT = TypeVar("RecordT", bound=Record)
+IdentifiedT = TypeVar("IdentifiedT", Call, HangupResult)
+
+_INT64 = range(-(2**63), 2**63)
+
+
+# --- Values ----------------------------------------------------------------------------------------------
+
+
+def _identifier(value: Any, _: Any = None) -> str:
+    if type(value) is str and value:
+        return value
+    if type(value) is int:
+        return str(value)
+    raise UnfitError("id", "no id", "$.id")
+
+
+def _text(value: Any, _: Any = None) -> str | None:
+    return value if type(value) is str else None
+
+
+def _number(value: Any, _: Any = None) -> float | None:
+    return value if type(value) is float else _integer(value)
+
+
+def _integer(value: Any, _: Any = None) -> int | None:
+    # Beyond 64 bits neither SQLite nor a data frame could hold it; it stays in to_dict().
+    return value if type(value) is int and value in _INT64 else None
+
+
+def _object(value: Any, _: Any = None) -> dict[str, Any] | None:
+    return value if type(value) is dict else None
+
+
+def _moment(value: Any, _: Any = None) -> datetime | None:
+    if type(value) is not str:
+        return None
+    try:
+        moment = datetime.fromisoformat(value)
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _open_enum(members: type[StrEnum]) -> Callable[[Any, Any], Any]:
+    known: dict[str, StrEnum] = {member.value: member for member in members}
+    return lambda value, _: known.get(value, value) if type(value) is str else value
+
+
+# --- Records ---------------------------------------------------------------------------------------------
+
+
+def _record_hook(
+    converter: Converter, record_class: type[RecordT], **wire_names: tuple[str, ...]
+) -> Callable[[Any, Any], RecordT]:
+    """Builds the records of one class, the object they came as kept.
+
+    Args:
+        converter: Has the hooks for the fields' types.
+        record_class: The class.
+        wire_names: For a field that the service may call otherwise: the names, the preferred one first.
+    """
+    build = make_dict_structure_fn(record_class, converter, _cattrs_detailed_validation=False)
+
+    def structure(raw: Any, _: Any = None) -> RecordT:
+        if type(raw) is not dict:
+            raise UnfitError("shape", f"{_kind(raw)} where an object is due")
+        named = raw
+        for name, candidates in wire_names.items():
+            found = next((candidate for candidate in candidates if raw.get(candidate) is not None), name)
+            if found != name:
+                named = {**named, name: raw[found]}
+        try:
+            record = build(named, record_class)
+        except KeyError:  # the id is the only field without a default
+            raise UnfitError("id", "no id", "$.id") from None
+        return _with_raw(record, raw)
+
+    return structure
+
+
+def _with_raw(record: RecordT, raw: dict[str, Any]) -> RecordT:
+    object.__setattr__(record, "_raw", raw)  # frozen for users; here it is still being made
+    return record
+
+
+def _make_converter() -> Converter:
+    converter = Converter(detailed_validation=False)
+    converter.register_structure_hook(str, _identifier)
+    for hint, hook in {
+        str | None: _text,
+        int | None: _integer,
+        float | None: _number,
+        datetime | None: _moment,
+        dict[str, Any] | None: _object,
+        CallStatus | str | None: _open_enum(CallStatus),
+        CallDirection | str | None: _open_enum(CallDirection),
+        HangupCause | str | None: _open_enum(HangupCause),
+    }.items():
+        converter.register_structure_hook(hint, hook)
+    for record_class in (Call, CallStats, HangupResult):
+        converter.register_structure_hook(record_class, _record_hook(converter, record_class))
+    converter.register_structure_hook(
+        CallEvent,
+        _record_hook(converter, CallEvent, type=("event", "type"), timestamp=("timestamp", "created_at")),
+    )
+    converter.register_structure_hook(
+        RecordingLink, _record_hook(converter, RecordingLink, url=("recording_url", "url"))
+    )
+    return converter
+
+
+_CONVERTER = _make_converter()
+
+
+# --- Answers ---------------------------------------------------------------------------------------------
+
+
+def decode_page(answer: Answer, *, limit: int, offset: int) -> tuple[Page, tuple[DecodeError, ...]]:
+    """A page of calls, and an error for each row that is no call.
+
+    Args:
+        answer: The service's answer.
+        limit: The page size that was asked for.
+        offset: The place that was asked for.
+
+    Raises:
+        DecodeError: The answer is no page.
+    """
+
+    def read(body: Any) -> tuple[Page, tuple[DecodeError, ...]]:
+        rows = _rows(body, "calls", "data")
+        calls: list[Call] = []
+        bad_rows: list[DecodeError] = []
+        for index, row in enumerate(rows):
+            try:
+                calls.append(_CONVERTER.structure(row, Call))
+            except UnfitError as unfit:
+                bad_rows.append(_error(answer, unfit, f"$.calls[{index}]"))
+        total, echoed_limit = _integer(body.get("total")), _integer(body.get("limit"))
+        total = None if total is None or total < 0 else total
+        page = Page(
+            calls=tuple(calls),
+            total=total,
+            limit=echoed_limit if echoed_limit and echoed_limit > 0 else limit,
+            offset=offset,
+            next_offset=next_offset(offset, len(rows), total),
+        )
+        return _with_raw(page, body), tuple(bad_rows)
+
+    return _decoded(answer, read)
+
+
+def decode_call(answer: Answer, call_id: str) -> Call:
+    """The call that was asked for.
+
+    Raises:
+        DecodeError: The answer is no call, or another one.
+    """
+    return _decoded(answer, lambda body: _about(call_id, _CONVERTER.structure(body, Call)))
+
+
+def decode_stats(answer: Answer) -> CallStats:
+    """The statistics.
+
+    Raises:
+        DecodeError: The answer is no object.
+    """
+    return _decoded(answer, lambda body: _CONVERTER.structure(body, CallStats))
+
+
+def decode_events(answer: Answer) -> list[CallEvent]:
+    """The events of a call, oldest first.
+
+    Raises:
+        DecodeError: The answer is no list of events.
+    """
+
+    def read(body: Any) -> list[CallEvent]:
+        rows = body if type(body) is list else _rows(body, "events", "data")
+        return _oldest_first(_CONVERTER.structure(row, CallEvent) for row in rows)
+
+    return _decoded(answer, read)
+
+
+def decode_recording(answer: Answer) -> RecordingLink:
+    """A fresh link to a recording.
+
+    Raises:
+        DecodeError: The answer holds no link.
+    """
+
+    def read(body: Any) -> RecordingLink:
+        link: RecordingLink = _CONVERTER.structure(body, RecordingLink)
+        if not link.url:
+            raise UnfitError("shape", "no recording_url", "$.recording_url")
+        return link
+
+    return _decoded(answer, read)
+
+
+def decode_hang_up(answer: Answer, call_id: str) -> HangupResult:
+    """How the call stands after a hang-up; an answer that names no call, or nothing, means the one asked for.
+
+    Raises:
+        DecodeError: The answer is no object, or speaks of another call.
+    """
+    if not answer.body.strip():
+        return HangupResult(call_id)
+
+    def read(body: Any) -> HangupResult:
+        named = {**body, "id": call_id} if type(body) is dict and body.get("id") is None else body
+        return _with_raw(_about(call_id, _CONVERTER.structure(named, HangupResult)), body)
+
+    return _decoded(answer, read)
+
+
+def _decoded(answer: Answer, read: Callable[[Any], T]) -> T:
+    try:
+        return read(load_json(answer.body))
+    except UnfitError as unfit:
+        error = _error(answer, unfit)
+    raise error  # out here, so that no cause keeps the body
+
+
+def _oldest_first(events: Iterable[CallEvent]) -> list[CallEvent]:
+    # An event without a time stays behind the one it came after.
+    placed: list[tuple[datetime, CallEvent]] = []
+    latest = datetime.min.replace(tzinfo=UTC)
+    for event in events:
+        latest = event.timestamp or latest
+        placed.append((latest, event))
+    return [event for _, event in sorted(placed, key=lambda pair: pair[0])]
+
+
+def _about(call_id: str, record: IdentifiedT) -> IdentifiedT:
+    if record.id != call_id:
+        raise UnfitError("id", "another call than the one asked for", "$.id")
+    return record
+
+
+def _rows(body: Any, *names: str) -> list[Any]:
+    if type(body) is not dict:
+        raise UnfitError("shape", f"{_kind(body)} where an object is due")
+    for name in names:
+        if type(body.get(name)) is list:
+            return list(body[name])
+    raise UnfitError("shape", f"no list under '{names[0]}'", f"$.{names[0]}")
+
+
+def _kind(value: Any) -> str:
+    kinds = {dict: "an object", list: "a list", str: "a text", bool: "a boolean", type(None): "null"}
+    return kinds.get(type(value), "a number")
+
+
+# --- Errors ----------------------------------------------------------------------------------------------
+
+
+def undecodable(answer: Answer, reason: str, words: str) -> DecodeError:
+    """The error for an answer whose bytes cannot even be had: too large, or badly compressed."""
+    return _error(answer, UnfitError(reason, words))
+
+
+def _error(answer: Answer, unfit: UnfitError, place: str = "$") -> DecodeError:
+    path = place + unfit.path[1:]
+    content_type = answer.headers.get("content-type")
+    beginning = snippet(answer.body)
+    return DecodeError(
+        f"{answer.method} {answer.url} answered {answer.status} ({content_type or 'no content type'}) with"
+        f" {unfit} at {path}; it begins {beginning!r}",
+        reason=unfit.reason,
+        path=path,
+        url=answer.url,
+        status=answer.status,
+        content_type=content_type,
+        snippet=beginning,
+        request_id=answer.request_id,
+    )

@@ -1,0 +1,95 @@
+"""Walking a history page by page."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import aclosing
+from typing import TypeAlias
+
+from attrs import frozen
+
+from krosai_calls._paging import UnseenCalls
+from krosai_calls.errors import DecodeError
+from krosai_calls.models import Call, Page
+
+FetchPage: TypeAlias = Callable[[int], Awaitable[tuple[Page, tuple[DecodeError, ...]]]]
+
+
+@frozen
+class ListedPage:
+    """One page of a walk.
+
+    Attributes:
+        calls: The calls that can be read and were not on the page before.
+        bad_rows: Why the other rows cannot be read.
+        total: How many calls match, as the service says.
+    """
+
+    calls: list[Call]
+    bad_rows: tuple[DecodeError, ...]
+    total: int | None
+
+
+async def walk(fetch_page: FetchPage) -> AsyncGenerator[ListedPage, None]:
+    """The pages of a history, each asked for when the one before has been used.
+
+    Args:
+        fetch_page: Asks for the page that begins at an offset.
+
+    Raises:
+        ListingInconsistentError: The service repeats itself.
+    """
+    offset: int | None = 0
+    unseen = UnseenCalls()
+    while offset is not None:
+        page, bad_rows = await fetch_page(offset)
+        yield ListedPage(unseen.of(page.calls), bad_rows, page.total)
+        offset = page.next_offset
+
+
+async def readable(pages: AsyncGenerator[ListedPage, None]) -> AsyncGenerator[list[Call], None]:
+    """The calls of a walk, a list at a time; a row that cannot be read is an error, after those that can."""
+    async with aclosing(pages):
+        async for page in pages:
+            if page.calls:
+                yield page.calls
+            if page.bad_rows:
+                raise page.bad_rows[0]
+
+
+class CallIterator(AsyncIterator[Call]):
+    """The calls of a walk one by one: an async iterator that can be closed early.
+
+    Attributes:
+        pages: The same calls, a list at a time; for whoever pays for each step.
+    """
+
+    def __init__(self, pages: AsyncGenerator[list[Call], None]) -> None:
+        self.pages = pages
+        self._page: Iterator[Call] = iter(())
+
+    async def __anext__(self) -> Call:
+        """The next call; a new page is asked for when the last one is used up."""
+        while True:
+            for call in self._page:
+                return call
+            self._page = iter(await anext(self.pages))
+
+    async def aclose(self) -> None:
+        """End the walk; whatever was under way for it is given up."""
+        self._page = iter(())
+        await self.pages.aclose()
+
+
+async def at_most(
+    pages: AsyncGenerator[list[Call], None], max_items: int | None
+) -> AsyncGenerator[list[Call], None]:
+    """The pages, cut so that they hold so many calls in all."""
+    left = max_items
+    async with aclosing(pages):
+        while left is None or left > 0:
+            calls = await anext(pages, None)
+            if calls is None:
+                return
+            yield calls[:left]
+            left = left and left - len(calls)

@@ -1,0 +1,77 @@
+"""Whether a call's recording or transcript is there, may still come, or never will. Pure."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from enum import Enum, auto
+
+from krosai_calls.errors import DownloadError, RecordingGoneError, RecordingNotReadyError
+from krosai_calls.models import Call, CallStatus
+
+# Recordings and transcripts appear some time after a call has ended; what is not there after a day is not coming.
+STILL_COMING = timedelta(hours=24)
+_NEVER_CONNECTED = frozenset({CallStatus.FAILED, CallStatus.BUSY, CallStatus.NO_ANSWER})
+
+
+class Prospect(Enum):
+    """What can be expected of something that a call may leave behind."""
+
+    READY = auto()  # it is there
+    PENDING = auto()  # it may still come
+    GONE = auto()  # it was there, or could have been, and is no more
+    NEVER = auto()  # the call did not connect: there is nothing to be had
+
+
+def recording_prospect(call: Call, now: datetime) -> Prospect:
+    """What can be expected of a call's recording.
+
+    Args:
+        call: The call as last seen.
+        now: The present, aware.
+    """
+    return Prospect.READY if call.has_recording else _prospect(call, now)
+
+
+def transcript_prospect(call: Call, now: datetime) -> Prospect:
+    """What can be expected of a call's transcript.
+
+    Args:
+        call: The call as last seen.
+        now: The present, aware.
+    """
+    return Prospect.READY if call.transcript else _prospect(call, now)
+
+
+def _prospect(call: Call, now: datetime) -> Prospect:
+    if not call.has_ended:
+        return Prospect.PENDING
+    if call.status in _NEVER_CONNECTED:
+        return Prospect.NEVER
+    ended = call.completed_at or call.created_at
+    return Prospect.PENDING if ended is None or now - ended < STILL_COMING else Prospect.GONE
+
+
+def no_recording(call: Call, now: datetime) -> DownloadError:
+    """The error that tells why there is no recording of a call.
+
+    Args:
+        call: The call as last seen, without a link.
+        now: The present, aware.
+    """
+    match _prospect(call, now):
+        case Prospect.PENDING if not call.has_ended:
+            return RecordingNotReadyError(
+                f"call {call.id} is still going on: it has no recording yet", call_id=call.id
+            )
+        case Prospect.PENDING:
+            return RecordingNotReadyError(
+                f"call {call.id} has just ended: its recording may still appear", call_id=call.id
+            )
+        case Prospect.NEVER:
+            return RecordingGoneError(
+                f"call {call.id} did not connect ({call.status}): it has no recording", call_id=call.id
+            )
+        case _:
+            return RecordingGoneError(
+                f"the recording of call {call.id} is past its retention, or there never was one", call_id=call.id
+            )

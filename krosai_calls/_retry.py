@@ -1,0 +1,106 @@
+"""Which failure is worth another attempt, and after how long. Pure: no clock, no sleep, no socket."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from enum import Enum, auto
+
+from attrs import frozen
+
+from krosai_calls.errors import ApiError, KrosaiError, SettingsError
+
+# A longer Retry-After is told to the caller instead of slept through.
+LONGEST_HONOURED_SECONDS = 60.0
+
+# The service did not do it, or may do it now. 501 and the rest of 4xx will not change by asking again.
+RETRIED_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
+# Refused before anything was done, so that even a POST may be sent again.
+UNTOUCHED_STATUSES = frozenset({429, 503})
+
+
+class FailureKind(Enum):
+    """What went wrong, as far as trying again is concerned."""
+
+    NEVER_SENT = auto()  # no connection: DNS, refused, connect timeout
+    UNTRUSTED = auto()  # the server's certificate does not convince; asking again will not change it
+    LOST = auto()  # reset, cut, closed without an answer
+    TIMED_OUT = auto()  # too slow
+    GARBLED = auto()  # no HTTP, or no content that can be read
+    REFUSED = auto()  # an answer with a status that is no success
+
+
+@frozen
+class Failure:
+    """One failed attempt.
+
+    Attributes:
+        kind: What went wrong.
+        error: What the caller gets if it is the last attempt.
+    """
+
+    kind: FailureKind
+    error: KrosaiError
+
+
+@frozen
+class RetryPolicy:
+    """How often and how patiently a request is repeated.
+
+    The wait before attempt n is drawn from 0 to ``base_delay_seconds`` times 2 to the power of n - 2 (full
+    jitter), at most ``max_delay_seconds``. A ``Retry-After`` of the service replaces it and is never undercut;
+    one of more than 60 seconds ends the attempts.
+
+    Attributes:
+        max_attempts: Requests in all for one verb, the first included.
+        base_delay_seconds: The longest wait before the second attempt.
+        max_delay_seconds: The longest wait that is drawn.
+    """
+
+    max_attempts: int = 5
+    base_delay_seconds: float = 0.5
+    max_delay_seconds: float = 30.0
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse what cannot work."""
+        if isinstance(self.max_attempts, bool) or not isinstance(self.max_attempts, int) or self.max_attempts < 1:
+            raise SettingsError(f"max_attempts is {self.max_attempts!r}: it is a whole number from 1 on")
+        for name in ("base_delay_seconds", "max_delay_seconds"):
+            seconds = getattr(self, name)
+            if not isinstance(seconds, int | float) or not 0 <= seconds < math.inf:
+                raise SettingsError(f"{name} is {seconds!r}: it is a number of seconds from 0 on")
+
+    def delay_after(
+        self, failure: Failure, *, attempt: int, is_repeatable: bool, random: Callable[[], float]
+    ) -> float | None:
+        """Seconds to wait before the next attempt, or None where the failure is to be told.
+
+        Args:
+            failure: How the last attempt failed.
+            attempt: Which one it was; the first is 1.
+            is_repeatable: Whether sending the request twice is harmless.
+            random: Gives numbers from 0 up to 1.
+        """
+        if attempt >= self.max_attempts or not self._is_worth_repeating(failure, attempt, is_repeatable):
+            return None
+        asked = failure.error.retry_after if isinstance(failure.error, ApiError) else None
+        if asked is not None:
+            return asked if asked <= LONGEST_HONOURED_SECONDS else None
+        # The exponent is bounded: 2.0**1024 would overflow long after the ceiling is reached.
+        ceiling = min(self.max_delay_seconds, self.base_delay_seconds * 2.0 ** min(attempt - 1, 64))
+        return random() * ceiling
+
+    @staticmethod
+    def _is_worth_repeating(failure: Failure, attempt: int, is_repeatable: bool) -> bool:
+        match failure.kind:
+            case FailureKind.NEVER_SENT:
+                return True
+            case FailureKind.UNTRUSTED:
+                return False
+            case FailureKind.LOST | FailureKind.TIMED_OUT:
+                return is_repeatable
+            case FailureKind.GARBLED:
+                return is_repeatable and attempt == 1  # once: it may have been a proxy's bad moment
+            case FailureKind.REFUSED:
+                status = failure.error.status if isinstance(failure.error, ApiError) else 0
+                return status in (RETRIED_STATUSES if is_repeatable else UNTOUCHED_STATUSES)

@@ -1,0 +1,84 @@
+"""What the service can be asked: each question a request, its decoding, and what its answer leads to."""
+
+from __future__ import annotations
+
+import contextlib
+import uuid
+from collections.abc import AsyncGenerator, Mapping
+from datetime import UTC, datetime
+
+from krosai_calls import _arguments, _codec, _hangup, _listing
+from krosai_calls._download import Recordings
+from krosai_calls._prospects import no_recording
+from krosai_calls._transport import Transport
+from krosai_calls._wire import Endpoint, Request
+from krosai_calls.errors import ConnectionFailedError, DecodeError, KrosaiError, NotFoundError, ServerError
+from krosai_calls.models import Call, CallEvent, CallStats, HangupResult, Page, RecordingLink
+
+
+class CallsService:
+    """The service behind a transport; ``AsyncCallsClient`` documents each verb.
+
+    Args:
+        transport: The way to the network.
+        is_https: Whether the API is spoken to over TLS; then links to recordings must be https, too.
+    """
+
+    def __init__(self, transport: Transport, *, is_https: bool) -> None:
+        self._transport = transport
+        self.recordings = Recordings(transport, self._fresh_link, must_be_https=is_https)
+
+    def walk(self, filters: Mapping[str, object], page_size: int) -> AsyncGenerator[_listing.ListedPage, None]:
+        """The pages of a history; a wrong filter is an error here, not at the first step."""
+        _arguments.list_request(filters, limit=page_size, offset=0)
+        return _listing.walk(
+            lambda offset: self.get_page(_arguments.list_request(filters, limit=page_size, offset=offset))
+        )
+
+    async def get_page(self, request: Request) -> tuple[Page, tuple[DecodeError, ...]]:
+        """One page, and an error for each of its rows that is no call."""
+        limit, offset = int(request.query["limit"]), int(request.query["offset"])
+        return await self._transport.fetch(
+            request, lambda answer: _codec.decode_page(answer, limit=limit, offset=offset)
+        )
+
+    async def get_call(self, call_id: str) -> Call:
+        """One call in full."""
+        request = _arguments.call_request(Endpoint.GET_CALL, call_id)
+        return await self._transport.fetch(request, lambda answer: _codec.decode_call(answer, call_id))
+
+    async def get_stats(self, filters: Mapping[str, object]) -> CallStats:
+        """Aggregated figures."""
+        return await self._transport.fetch(_arguments.stats_request(filters), _codec.decode_stats)
+
+    async def list_events(self, call_id: str) -> list[CallEvent]:
+        """A call's timeline."""
+        request = _arguments.call_request(Endpoint.LIST_EVENTS, call_id)
+        return await self._transport.fetch(request, _codec.decode_events)
+
+    async def get_recording(self, call_id: str) -> RecordingLink:
+        """A fresh link."""
+        request = _arguments.call_request(Endpoint.GET_RECORDING, call_id)
+        return await self._transport.fetch(request, _codec.decode_recording)
+
+    async def hang_up(self, call_id: str) -> HangupResult:
+        """End a call; where the answer is lost, look how the call stands."""
+        request = _arguments.call_request(Endpoint.HANG_UP, call_id, idempotency_key=str(uuid.uuid4()))
+        try:
+            return await self._transport.fetch(request, lambda answer: _codec.decode_hang_up(answer, call_id))
+        except (ConnectionFailedError, ServerError, DecodeError) as failed:
+            if not _hangup.may_have_been_done(failed):
+                raise
+        call = None
+        with contextlib.suppress(KrosaiError):
+            call = await self.get_call(call_id)
+        return _hangup.result_after_doubt(call_id, call)
+
+    async def _fresh_link(self, call_id: str) -> RecordingLink:
+        with contextlib.suppress(NotFoundError):
+            return await self.get_recording(call_id)
+        # A 404 says only that there is no recording; the call says whether one may still come.
+        call = await self.get_call(call_id)
+        if call.recording_url:
+            return RecordingLink(url=call.recording_url)
+        raise no_recording(call, datetime.now(UTC))

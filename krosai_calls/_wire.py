@@ -1,0 +1,248 @@
+"""The rules of the wire, without I/O: endpoints, statuses to errors, the headers that steer a client.
+
+Everything here is a pure function or a value; the source of each rule is the service's Calls page and its
+sister pages on errors and rate limits, or the RFC that is named.
+"""
+
+from __future__ import annotations
+
+import email.utils
+import math
+import re
+import zlib
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from enum import Enum
+from typing import Any
+
+from attrs import field, frozen
+
+from krosai_calls._json import UnfitError, load_json
+from krosai_calls._text import redacted, visible
+from krosai_calls.errors import (
+    ApiError,
+    AuthenticationError,
+    BadRequestError,
+    ConflictError,
+    NotFoundError,
+    PaymentRequiredError,
+    PermissionDeniedError,
+    RateLimitedError,
+    ServerError,
+)
+
+
+class Endpoint(Enum):
+    """Every endpoint of the API: method and path below the base URL."""
+
+    LIST_CALLS = ("GET", "/calls")
+    GET_STATS = ("GET", "/calls/stats")
+    GET_CALL = ("GET", "/calls/{id}")
+    LIST_EVENTS = ("GET", "/calls/{id}/events")
+    GET_RECORDING = ("GET", "/calls/{id}/recording")
+    HANG_UP = ("POST", "/calls/{id}/hangup")
+
+    @property
+    def method(self) -> str:
+        """The HTTP method."""
+        return self.value[0]
+
+    @property
+    def template(self) -> str:
+        """The path with ``{id}`` where the call's id goes."""
+        return self.value[1]
+
+
+@frozen
+class Request:
+    """One request to the API, ready to be sent as often as the retry policy wants.
+
+    Attributes:
+        endpoint: What is asked.
+        path: The path below the base URL.
+        query: Parameters that are set; the others are not sent.
+        idempotency_key: Sent with a POST, the same for all attempts of one verb.
+    """
+
+    endpoint: Endpoint
+    path: str
+    query: Mapping[str, str] = field(factory=dict)
+    idempotency_key: str | None = None
+
+    @property
+    def is_repeatable(self) -> bool:
+        """Whether sending it again cannot do anything twice (RFC 9110, 9.2.2)."""
+        return self.endpoint.method == "GET"
+
+
+@frozen
+class Answer:
+    """One answer of the API, read to its end.
+
+    Attributes:
+        method: The method of the request.
+        url: Its address without the query.
+        status: The HTTP status.
+        headers: Names in lower case; a repeated header's values joined by a comma (RFC 9110, 5.3).
+        body: The bytes, decompressed.
+    """
+
+    method: str
+    url: str
+    status: int
+    headers: Mapping[str, str] = field(factory=dict)
+    body: bytes = field(default=b"", repr=False)
+
+    @property
+    def request_id(self) -> str | None:
+        """The service's name for the request, where it gave one."""
+        return self.headers.get("x-request-id")
+
+
+ERROR_BY_STATUS: Mapping[int, type[ApiError]] = {
+    400: BadRequestError,
+    401: AuthenticationError,
+    402: PaymentRequiredError,
+    403: PermissionDeniedError,
+    404: NotFoundError,
+    409: ConflictError,
+    422: BadRequestError,
+    429: RateLimitedError,
+}
+
+
+def refusal(answer: Answer, *, secret: str = "") -> ApiError | None:
+    """The error that an answer means, or None where it is a success.
+
+    The class follows from the status alone: whatever the body holds cannot hide it.
+
+    Args:
+        answer: What the service said.
+        secret: The key in use; it is taken out of the service's words.
+    """
+    if 200 <= answer.status < 300:
+        return None
+    server_fault = ServerError if 500 <= answer.status < 600 else ApiError
+    error_class = ERROR_BY_STATUS.get(answer.status, server_fault)
+    said = _error_body(answer.body)
+    message, code, details = said.get("error"), said.get("code"), said.get("details")
+    message = _short(message, secret) or _short(said.get("message"), secret)
+    code = _short(code, secret)
+    words = message or _hint(answer)
+    extras = [f"code {code}"] if code else []
+    extras += [f"request id {_short(answer.request_id, secret)}"] if answer.request_id else []
+    summary = f"{answer.method} {answer.url} answered {answer.status}"
+    summary += (f": {words}" if words else "") + (f" ({', '.join(extras)})" if extras else "")
+    return error_class(
+        summary,
+        status=answer.status,
+        code=code,
+        message=message,
+        details=details if isinstance(details, dict) else None,
+        request_id=_short(answer.request_id, secret),
+        retry_after=retry_after(answer.headers, said.get("retry_after")),
+        method=answer.method,
+        url=answer.url,
+    )
+
+
+def _error_body(body: bytes) -> dict[str, Any]:
+    try:
+        said = load_json(body)
+    except UnfitError:
+        return {}
+    if not isinstance(said, dict):
+        return {}
+    inner = said.get("error")
+    # Some gateways nest: {"error": {"message": …, "code": …}}.
+    return {**said, **inner, "error": inner.get("message")} if isinstance(inner, dict) else said
+
+
+def _short(text: object, secret: str) -> str | None:
+    return visible(redacted(text, secret))[:200] if isinstance(text, str) and text else None
+
+
+def _hint(answer: Answer) -> str:
+    if 300 <= answer.status < 400:
+        return "a redirect, which is not followed: the key goes to no other address. Is the base URL right?"
+    return {401: "is the API key right?", 404: "no such thing"}.get(answer.status, "")
+
+
+# Fractions are allowed by the service's rate limits page; float() would also take 'nan', '1_0' and '1e3'.
+_SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?", re.ASCII)
+
+
+def retry_after(headers: Mapping[str, str], in_body: object = None) -> float | None:
+    """Seconds that the service asks to wait: the largest valid figure of the header and the body, or None.
+
+    An HTTP date (RFC 9110, 10.2.3) is measured against the answer's own ``Date``: our clock may be wrong.
+
+    Args:
+        headers: The answer's headers, names in lower case.
+        in_body: The body's ``retry_after``, whatever it is.
+    """
+    value = headers.get("retry-after", "")
+    figures = [_seconds(part) for part in (value, *value.split(","))]
+    figures += [_date_seconds(value, headers.get("date", ""))]
+    if isinstance(in_body, str):
+        figures += [_seconds(in_body)]
+    elif isinstance(in_body, int | float) and not isinstance(in_body, bool):
+        figures += [float(in_body) if 0 <= in_body < 1e9 else None]
+    return max((figure for figure in figures if figure is not None), default=None)
+
+
+def _seconds(text: str) -> float | None:
+    text = text.strip(" \t")
+    return float(text) if _SECONDS.fullmatch(text) else None
+
+
+def _date_seconds(value: str, server_date: str) -> float | None:
+    due, now = http_date(value), http_date(server_date) or datetime.now(UTC)
+    return max(0.0, math.ceil((due - now).total_seconds())) if due else None
+
+
+def http_date(text: str) -> datetime | None:
+    """The instant of an HTTP date, or None where the text is none."""
+    try:
+        moment = email.utils.parsedate_to_datetime(text)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+
+
+class BodyEncodingError(Exception):
+    """A body cannot be decompressed.
+
+    Attributes:
+        reason: As in ``DecodeError``: ``encoding`` or ``too large``.
+    """
+
+    def __init__(self, words: str, reason: str = "encoding") -> None:
+        super().__init__(words)
+        self.reason = reason
+
+
+def decompressed(body: bytes, encoding: str, *, max_bytes: int) -> bytes:
+    """A body as it was before the transport compressed it.
+
+    Ours rather than the HTTP library's, which takes a truncated gzip stream for a whole one.
+
+    Raises:
+        BodyEncodingError: The encoding is unknown, the stream broken, cut, followed by something else, or
+            larger than allowed.
+    """
+    encoding = encoding.strip().lower()
+    if encoding in ("", "identity"):
+        return body
+    if encoding not in ("gzip", "deflate"):
+        raise BodyEncodingError(f"the unknown content encoding {visible(encoding)[:40]!r}")
+    stream = zlib.decompressobj(zlib.MAX_WBITS | 16 if encoding == "gzip" else zlib.MAX_WBITS)
+    try:
+        plain = stream.decompress(body, max_bytes + 1)
+    except zlib.error:
+        raise BodyEncodingError(f"a broken {encoding} stream") from None
+    if len(plain) > max_bytes:
+        raise BodyEncodingError(f"more than {max_bytes} bytes", "too large")
+    if not stream.eof or stream.unused_data:
+        raise BodyEncodingError(f"a {encoding} stream that does not end where it should")
+    return plain

@@ -1,0 +1,56 @@
+"""A bounded pool of workers over jobs that come in one by one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
+from typing import TypeVar
+
+from krosai_calls.errors import KrosaiError
+
+J = TypeVar("J")
+
+
+async def run_workers(jobs: AsyncGenerator[J, None], do: Callable[[J], Awaitable[None]], *, count: int) -> None:
+    """Do all jobs, so many at once, taking new ones in no faster than they are done.
+
+    An error of a job ends everything at once. An error of ours while jobs come in is raised when those that
+    did come in are done: what was received is not thrown away.
+
+    Args:
+        jobs: Closed in any case.
+        do: Does one job.
+        count: How many jobs are under way at once; as many more wait their turn.
+    """
+    queue: asyncio.Queue[J | None] = asyncio.Queue(maxsize=count)
+
+    async def feed() -> KrosaiError | None:
+        ended_by = None
+        async with aclosing(jobs):
+            try:
+                async for job in jobs:
+                    await queue.put(job)
+            except KrosaiError as error:
+                ended_by = error
+        for _ in range(count):
+            await queue.put(None)
+        return ended_by
+
+    async def work() -> None:
+        while (job := await queue.get()) is not None:
+            await do(job)
+
+    feeder = asyncio.create_task(feed())
+    tasks = [feeder, *(asyncio.create_task(work()) for _ in range(count))]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    for task in tasks:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            raise error
+    if (ended_by := feeder.result()) is not None:
+        raise ended_by

@@ -1,0 +1,303 @@
+"""``AsyncCallsClient``: the whole public surface, for callers inside an event loop."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+
+from krosai_calls import _arguments, _listing
+from krosai_calls._arguments import When
+from krosai_calls._download import Progress, RecordingStream, run_to_the_end, write_transcript
+from krosai_calls._lifetime import ClientLifetime
+from krosai_calls.archive import ArchiveOrder, ArchiveProgress, ArchiveReport, CallSource, archive_calls
+from krosai_calls.errors import TranscriptUnavailableError
+from krosai_calls.models import (
+    Call,
+    CallDirection,
+    CallEvent,
+    CallStats,
+    CallStatus,
+    Download,
+    HangupResult,
+    Page,
+    RecordingLink,
+)
+
+
+class AsyncCallsClient(ClientLifetime):
+    """KrosAI's Calls API, for callers inside an event loop.
+
+    Making a client does no I/O; connections are opened by the first verb and closed by ``aclose`` or by leaving
+    ``async with``. Every verb may raise, besides what it documents: ``ConnectionFailedError`` where no usable
+    answer came, ``ApiError`` and its subclasses where the service refused, ``DecodeError`` where the answer is
+    not what the contract says, ``RequestBudgetExceededError`` where ``max_requests`` is used up,
+    ``InvalidArgumentError`` before any request, and ``ClientStateError`` once the client is closed.
+    """
+
+    async def list_calls(
+        self,
+        *,
+        status: CallStatus | str | None = None,
+        direction: CallDirection | str | None = None,
+        phone_number_id: str | None = None,
+        endpoint_id: str | None = None,
+        from_date: When = None,
+        to_date: When = None,
+        limit: int = 50,
+        offset: int = 0,
+    ) -> Page:
+        """One page of the call history.
+
+        Args:
+            status: Only calls that stand like this.
+            direction: Only inbound or only outbound calls.
+            phone_number_id: Only calls over this number of the account.
+            endpoint_id: Only calls that this endpoint handled.
+            from_date: Only calls created then or later; an aware datetime, a date (its first moment, UTC) or an
+                ISO 8601 text.
+            to_date: Only calls created then or earlier; a date means its last moment, UTC.
+            limit: Calls on the page at most, 1 to 100.
+            offset: Calls to pass over.
+
+        Raises:
+            DecodeError: The answer is no page, or one of its rows has no id.
+        """
+        filters = _arguments.filters_of(status, direction, phone_number_id, endpoint_id, from_date, to_date)
+        page, bad_rows = await self._service.get_page(_arguments.list_request(filters, limit=limit, offset=offset))
+        if bad_rows:
+            raise bad_rows[0]
+        return page
+
+    def iter_calls(
+        self,
+        *,
+        status: CallStatus | str | None = None,
+        direction: CallDirection | str | None = None,
+        phone_number_id: str | None = None,
+        endpoint_id: str | None = None,
+        from_date: When = None,
+        to_date: When = None,
+        max_items: int | None = None,
+        page_size: int = 100,
+    ) -> _listing.CallIterator:
+        """Every call that matches, page after page, asked for only as far as it is read.
+
+        Args:
+            status, direction, phone_number_id, endpoint_id, from_date, to_date: As in ``list_calls``.
+            max_items: Stop after so many calls; None for all.
+            page_size: Calls asked for at once, 1 to 100.
+
+        Raises:
+            DecodeError: A row has no id; it is raised after the calls before it.
+            ListingInconsistentError: The service repeats itself.
+        """
+        filters = _arguments.filters_of(status, direction, phone_number_id, endpoint_id, from_date, to_date)
+        size = min(
+            _arguments.checked_limit(page_size, "page_size"), _arguments.checked_max_items(max_items) or 100
+        )
+        pages = _listing.readable(self._service.walk(filters, size))
+        return _listing.CallIterator(_listing.at_most(pages, max_items))
+
+    def iter_pages(
+        self,
+        *,
+        status: CallStatus | str | None = None,
+        direction: CallDirection | str | None = None,
+        phone_number_id: str | None = None,
+        endpoint_id: str | None = None,
+        from_date: When = None,
+        to_date: When = None,
+        page_size: int = 100,
+    ) -> AsyncGenerator[list[Call], None]:
+        """Every call that matches, a list at a time.
+
+        Args:
+            status, direction, phone_number_id, endpoint_id, from_date, to_date: As in ``list_calls``.
+            page_size: Calls asked for at once, 1 to 100.
+
+        Raises:
+            DecodeError: A row has no id; it is raised after the calls that can be read.
+            ListingInconsistentError: The service repeats itself.
+        """
+        filters = _arguments.filters_of(status, direction, phone_number_id, endpoint_id, from_date, to_date)
+        return _listing.readable(self._service.walk(filters, _arguments.checked_limit(page_size, "page_size")))
+
+    async def get_call(self, call_id: str) -> Call:
+        """One call in full.
+
+        Args:
+            call_id: The call.
+
+        Raises:
+            NotFoundError: There is no such call.
+        """
+        return await self._service.get_call(call_id)
+
+    async def get_stats(
+        self,
+        *,
+        phone_number_id: str | None = None,
+        endpoint_id: str | None = None,
+        from_date: When = None,
+        to_date: When = None,
+    ) -> CallStats:
+        """Aggregated figures over the calls that match.
+
+        Args:
+            phone_number_id, endpoint_id, from_date, to_date: As in ``list_calls``.
+        """
+        filters = _arguments.filters_of(None, None, phone_number_id, endpoint_id, from_date, to_date)
+        return await self._service.get_stats(filters)
+
+    async def list_events(self, call_id: str) -> list[CallEvent]:
+        """The timeline of a call, oldest first.
+
+        Args:
+            call_id: The call.
+
+        Raises:
+            NotFoundError: There is no such call.
+        """
+        return await self._service.list_events(call_id)
+
+    async def hang_up(self, call_id: str) -> HangupResult:
+        """End a call that is going on.
+
+        Where the answer is lost, the call is looked at: one that has ended is a success.
+
+        Args:
+            call_id: The call.
+
+        Raises:
+            ConflictError: The call has ended already.
+            NotFoundError: There is no such call.
+            HangupUncertainError: The order was sent, and nothing tells whether the call has ended.
+        """
+        return await self._service.hang_up(call_id)
+
+    async def get_recording(self, call_id: str) -> RecordingLink:
+        """A fresh link to a call's recording, good for an hour.
+
+        Args:
+            call_id: The call.
+
+        Raises:
+            NotFoundError: The call has no recording (yet, or any more), or there is no such call.
+        """
+        return await self._service.get_recording(call_id)
+
+    def stream_recording(self, call: Call | str) -> AbstractAsyncContextManager[RecordingStream]:
+        """A recording's bytes as they arrive, for passing them on.
+
+        Args:
+            call: The call, or its id; a call that carries a link costs no API request.
+
+        Returns:
+            A context manager of the stream; iterate it. It raises StreamInterruptedError where it ends short.
+
+        Raises:
+            RecordingNotReadyError: The call has none yet.
+            RecordingGoneError: It is past retention, or the call never had one.
+        """
+        return self._service.recordings.stream(_arguments.checked_call(call))
+
+    async def download_recording(
+        self, call: Call | str, path: str | Path, *, progress: Progress | None = None
+    ) -> Download:
+        """Save a call's recording; the file has its name only when it is whole.
+
+        Args:
+            call: The call, or its id; a call that carries a link costs no API request.
+            path: Where to put the MP3; folders that are missing are made.
+            progress: Called with (bytes received, bytes in all) as they come, on the loop's thread.
+
+        Returns:
+            What stands there now: path, size and digest.
+
+        Raises:
+            RecordingNotReadyError: The call has none yet.
+            RecordingGoneError: It is past retention, or the call never had one.
+            IntegrityError: What storage sends is not a whole recording.
+            LocalFileError: The file cannot be written.
+        """
+        return await self._service.recordings.save(_arguments.checked_call(call), Path(path), progress)
+
+    async def download_transcript(self, call: Call | str, path: str | Path) -> Path:
+        """Save a call's transcript as a text file in UTF-8.
+
+        Args:
+            call: The call, or its id; a call that carries its transcript costs no API request.
+            path: Where to put it; folders that are missing are made.
+
+        Returns:
+            The path written.
+
+        Raises:
+            TranscriptUnavailableError: The call has no transcript, or none yet.
+            LocalFileError: The file cannot be written.
+        """
+        target = Path(path)
+        if not isinstance(call, Call) or not call.transcript:
+            call = await self.get_call(call.id if isinstance(call, Call) else call)
+        text = call.transcript
+        if not text:
+            raise TranscriptUnavailableError(
+                f"call {call.id} has no transcript{'' if call.has_ended else ' yet: it is still going on'}",
+                call_id=call.id,
+                path=target,
+            )
+        await run_to_the_end(lambda: write_transcript(call.id, text, target))
+        return target
+
+    async def archive(
+        self,
+        directory: str | Path,
+        *,
+        status: CallStatus | str | None = None,
+        direction: CallDirection | str | None = None,
+        phone_number_id: str | None = None,
+        endpoint_id: str | None = None,
+        from_date: When = None,
+        to_date: When = None,
+        recordings: bool = True,
+        transcripts: bool = True,
+        events: bool = False,
+        progress: ArchiveProgress | None = None,
+    ) -> ArchiveReport:
+        """Bring a folder up to the call history: recordings, transcripts and ``catalog.sqlite``.
+
+        It costs one API request for a hundred calls. What is there already is not fetched again, so that a run
+        that was cut short is simply run again.
+
+        Args:
+            directory: The folder; it is made where it is missing.
+            status, direction, phone_number_id, endpoint_id, from_date, to_date: As in ``list_calls``.
+            recordings: Whether recordings are fetched.
+            transcripts: Whether transcripts are written.
+            events: Whether timelines are fetched as well; that is one more request for each call.
+            progress: Called with the report so far as it grows, on the loop's thread.
+
+        Returns:
+            What was done. One call's failure stands in it and stops nothing.
+
+        Raises:
+            RequestBudgetExceededError: The requests are used up; ``report`` tells what was done.
+            ArchiveError: The folder or its catalogue cannot be used, or the disk is full.
+        """
+        filters = _arguments.filters_of(status, direction, phone_number_id, endpoint_id, from_date, to_date)
+        source = CallSource(
+            pages=lambda: self._service.walk(filters, _arguments.MAX_PAGE_SIZE),
+            save_recording=lambda call, path: self._service.recordings.save(call, path, None),
+            list_events=self._service.list_events,
+            count_requests=lambda: self._pace.api_requests,
+        )
+        order = ArchiveOrder(
+            Path(directory),
+            recordings=recordings,
+            transcripts=transcripts,
+            events=events,
+            workers=self._settings.max_concurrency,
+            progress=progress,
+        )
+        return await archive_calls(source, order)

@@ -1,0 +1,20 @@
+"""A stand-in for the Calls API, for the tests of your own code: no account, no network, no cost.
+
+    from krosai_calls import CallsClient
+    from krosai_calls.sandbox import Sandbox
+
+    with Sandbox(calls=250, seed=1) as sandbox:
+        with CallsClient(sandbox.api_key, base_url=sandbox.base_url) as client:
+            page = client.list_calls(status="completed")
+        assert len(sandbox.api_requests) == 1
+
+It serves real HTTP on loopback: the API on one port, and on another the storage host with the recordings, behind
+links that expire. In pytest the fixture ``krosai_sandbox`` is a running one.
+"""
+
+from __future__ import annotations
+
+from krosai_calls.sandbox.journal import RecordedRequest
+from krosai_calls.sandbox.server import Sandbox
+
+__all__ = ["RecordedRequest", "Sandbox"]

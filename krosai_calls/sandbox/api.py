@@ -1,0 +1,117 @@
+"""The Calls API of the sandbox: one handler for each endpoint of the contract."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from aiohttp import web
+
+from krosai_calls.sandbox import answers
+from krosai_calls.sandbox.gate import Gate, json_answer
+from krosai_calls.sandbox.links import Signer
+from krosai_calls.sandbox.queries import Refusal, listing_filters, page_of, stats_filters
+from krosai_calls.sandbox.storage import Studio
+from krosai_calls.sandbox.timeline import Call
+from krosai_calls.sandbox.world import World
+
+BASE_PATH = "/v1"
+_ENDED = frozenset({"completed", "failed", "busy", "no_answer"})
+_REMEMBERED_HANGUPS = 1000
+
+
+class Api:
+    """The API's requests and answers.
+
+    Args:
+        world: The calls.
+        signer: Makes the links to recordings.
+        studio: Makes the recordings, whose size is told.
+        world_time: Tells what time it is in the world: when a call that is hung up has ended.
+    """
+
+    def __init__(self, world: World, signer: Signer, studio: Studio, world_time: Callable[[], datetime]) -> None:
+        self._world = world
+        self._signer = signer
+        self._studio = studio
+        self._world_time = world_time
+        self._hangups: OrderedDict[tuple[str, str], tuple[int, Any]] = OrderedDict()
+
+    def application(self, gate: Gate) -> web.Application:
+        """Make the web application that a server runs."""
+        application = web.Application(middlewares=[gate.middleware])
+        router = application.router
+        router.add_get(f"{BASE_PATH}/calls", self._list)
+        router.add_get(f"{BASE_PATH}/calls/stats", self._stats)  # before the ids, or it would be taken for one
+        router.add_get(f"{BASE_PATH}/calls/{{call_id}}", self._get)
+        router.add_get(f"{BASE_PATH}/calls/{{call_id}}/events", self._events)
+        router.add_get(f"{BASE_PATH}/calls/{{call_id}}/recording", self._recording)
+        router.add_post(f"{BASE_PATH}/calls/{{call_id}}/hangup", self._hang_up)
+        return application
+
+    def call_body(self, call: Call) -> dict[str, Any]:
+        """Say all there is to say of a call, with a fresh link."""
+        return answers.call_body(call, self._signer.sign(call.id).url if call.has_recording else None)
+
+    def reset(self) -> None:
+        """Forget which hang-ups were answered."""
+        self._hangups.clear()
+
+    async def _list(self, request: web.Request) -> web.Response:
+        limit, offset = page_of(request.query)
+        slots = self._world.slots(listing_filters(request.query))
+        page = [self.call_body(self._world.call(slot)) for slot in slots[offset : offset + limit]]
+        return json_answer({"calls": page, "total": len(slots), "limit": limit, "offset": offset})
+
+    async def _stats(self, request: web.Request) -> web.Response:
+        slots = self._world.slots(stats_filters(request.query))
+        return json_answer(answers.stats_body(self._world.call(slot) for slot in slots))
+
+    async def _get(self, request: web.Request) -> web.Response:
+        return json_answer(self.call_body(self._wanted(request)))
+
+    async def _events(self, request: web.Request) -> web.Response:
+        return json_answer(answers.events_body(self._wanted(request)))
+
+    async def _recording(self, request: web.Request) -> web.Response:
+        call = self._wanted(request)
+        if not call.has_recording:
+            raise Refusal(404, "RECORDING_NOT_FOUND", "This call has no recording, not yet, or not any more.")
+        recording = await self._studio.recording(call)
+        link = self._signer.sign(call.id)
+        return json_answer(
+            {
+                "recording_url": link.url,
+                "expires_at": link.expires_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+                "duration_seconds": call.duration,
+                "format": "mp3",
+                "size_bytes": len(recording.data),
+            }
+        )
+
+    async def _hang_up(self, request: web.Request) -> web.Response:
+        call = self._wanted(request)
+        key = (call.id, request.headers.get("Idempotency-Key", ""))
+        if key[1] and key in self._hangups:
+            status, body = self._hangups[key]
+            return json_answer(body, status)
+        status, body = self._ended_now(call)
+        if key[1]:
+            self._hangups[key] = (status, body)
+            if len(self._hangups) > _REMEMBERED_HANGUPS:
+                self._hangups.popitem(last=False)
+        return json_answer(body, status)
+
+    def _ended_now(self, call: Call) -> tuple[int, Any]:
+        if call.status in _ENDED:
+            message = f"This call has already ended: {call.status}."
+            return 409, Refusal(409, "CALL_ALREADY_ENDED", message, details={"status": call.status}).body
+        return 200, self.call_body(self._world.hang_up(call, self._world_time()))
+
+    def _wanted(self, request: web.Request) -> Call:
+        call = self._world.find(request.match_info["call_id"])
+        if call is None:
+            raise Refusal(404, "CALL_NOT_FOUND", "There is no call with this id.")
+        return call

@@ -1,0 +1,86 @@
+"""What a query string asks for, or why it cannot be right."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from krosai_calls.sandbox.world import Filters
+
+DEFAULT_LIMIT = 50
+LARGEST_LIMIT = 100
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+
+
+class Refusal(Exception):  # noqa: N818 - not a failure of ours: an answer on its way out
+    """A request is refused with a status and the contract's error body.
+
+    Args:
+        status: The HTTP status.
+        code: The machine-readable code.
+        message: What is wrong, and what to do about it.
+        **more: Further members of the body, such as ``details``.
+    """
+
+    def __init__(self, status: int, code: str, message: str, **more: Any) -> None:
+        super().__init__(message)
+        self.status = status
+        self.body: dict[str, Any] = {"error": message, "code": code, **more}
+
+
+def listing_filters(query: Mapping[str, str]) -> Filters:
+    """Read the filters of ``GET /calls``. Unknown parameters are ignored, and so are empty ones."""
+    return Filters(
+        status=query.get("status") or None,
+        direction=query.get("direction") or None,
+        phone_number_id=query.get("phone_number_id") or None,
+        endpoint_id=query.get("endpoint_id") or None,
+        from_date=_date(query, "from_date"),
+        to_date=_date(query, "to_date", end_of_day=True),
+    )
+
+
+def stats_filters(query: Mapping[str, str]) -> Filters:
+    """Read the filters of ``GET /calls/stats``, which knows neither status nor direction."""
+    return listing_filters({name: query[name] for name in query if name not in ("status", "direction")})
+
+
+def page_of(query: Mapping[str, str]) -> tuple[int, int]:
+    """Read which page is wanted: its limit and offset."""
+    limit = _whole_number(query, "limit", DEFAULT_LIMIT)
+    if not 1 <= limit <= LARGEST_LIMIT:
+        raise _wrong("limit", f"limit must be between 1 and {LARGEST_LIMIT}")
+    offset = _whole_number(query, "offset", 0)
+    if offset < 0:
+        raise _wrong("offset", "offset must not be negative")
+    return limit, offset
+
+
+def _whole_number(query: Mapping[str, str], name: str, default: int) -> int:
+    text = query.get(name)
+    if text is None:
+        return default
+    if re.fullmatch(r"-?[0-9]{1,12}", text) is None:
+        raise _wrong(name, f"{name} must be a whole number")
+    return int(text)
+
+
+def _date(query: Mapping[str, str], name: str, *, end_of_day: bool = False) -> datetime | None:
+    text = query.get(name)
+    if not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        if end_of_day and _DAY.fullmatch(text):  # a day is meant as a whole
+            moment += timedelta(days=1, microseconds=-1)
+        return moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise _wrong(name, f"{name} must be an ISO 8601 date or time, such as 2025-01-10T12:00:00Z") from None
+
+
+def _wrong(parameter: str, message: str) -> Refusal:
+    return Refusal(400, "INVALID_PARAMETER", message, details={"parameter": parameter})

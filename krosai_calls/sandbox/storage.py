@@ -1,0 +1,120 @@
+"""The storage host: recordings behind presigned links, on an origin of its own.
+
+It knows no API key and asks for none. What it answers with follows RFC 9110, and its errors are XML, as those of
+object stores are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import Executor
+from xml.sax.saxutils import escape
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from krosai_calls.sandbox.answers import recorded_at
+from krosai_calls.sandbox.audio import Recorder, Recording
+from krosai_calls.sandbox.journal import Journal
+from krosai_calls.sandbox.links import LinkState, Signer
+from krosai_calls.sandbox.ranges import Portion, Version, decide, http_date
+from krosai_calls.sandbox.timeline import Call
+from krosai_calls.sandbox.world import World
+
+
+class Studio:
+    """Makes recordings without holding up the loop.
+
+    Args:
+        recorder: What makes them.
+        executor: Where the work is done.
+    """
+
+    def __init__(self, recorder: Recorder, executor: Executor) -> None:
+        self._recorder = recorder
+        self._executor = executor
+
+    async def recording(self, call: Call) -> Recording:
+        """Give a call's recording."""
+        remembered = self._recorder.remembered(call.id, call.duration)
+        if remembered is not None:
+            return remembered
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._executor, self._recorder.make, call.id, call.duration)
+
+
+class Storage:
+    """The storage host's requests and answers.
+
+    Args:
+        world: The calls whose recordings it keeps.
+        signer: Checks the links.
+        studio: Makes the recordings.
+        journal: Where requests are noted.
+    """
+
+    def __init__(self, world: World, signer: Signer, studio: Studio, journal: Journal) -> None:
+        self._world = world
+        self._signer = signer
+        self._studio = studio
+        self._journal = journal
+
+    def application(self) -> web.Application:
+        """Make the web application that a server runs."""
+        application = web.Application(middlewares=[self._note])
+        application.router.add_get("/recordings/{call_id}.mp3", self._serve)
+        return application
+
+    @web.middleware
+    async def _note(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        ticket = self._journal.arrived("storage", request.method, request.path, request.query, request.headers)
+        try:
+            response = await handler(request)
+        except web.HTTPException as refusal:
+            response = _refusal(refusal.status, "NotFound", "There is no such path here.", dict(refusal.headers))
+        self._journal.answered(ticket, response.status)
+        return response
+
+    async def _serve(self, request: web.Request) -> web.StreamResponse:
+        call_id = request.match_info["call_id"]
+        call = self._world.find(call_id)
+        expires, signature = request.query.get("expires", ""), request.query.get("signature", "")
+        state = self._signer.check(call_id, expires, signature)
+        if state is LinkState.FORGED:
+            return _refusal(403, "SignatureDoesNotMatch", "The signature does not fit the request.")
+        if state is LinkState.EXPIRED:
+            return _refusal(403, "AccessDenied", "Request has expired")
+        if call is None or not call.has_recording:
+            return _refusal(404, "NoSuchKey", "The specified key does not exist.")
+        recording = await self._studio.recording(call)
+        version = Version(recording.etag, recorded_at(call), len(recording.data))
+        return _answer(decide(request.headers, version), version, recording.data)
+
+
+def _answer(portion: Portion, version: Version, data: bytes) -> web.Response:
+    headers = {
+        "ETag": version.etag,
+        "Last-Modified": http_date(version.modified),
+        "Accept-Ranges": "bytes",
+    }
+    if portion.status == 304:
+        return web.Response(status=304, headers=headers)
+    if portion.status == 416:
+        headers["Content-Range"] = f"bytes */{version.size}"
+        return _refusal(416, "InvalidRange", "The requested range is not satisfiable", headers)
+    if portion.status == 206:
+        headers["Content-Range"] = f"bytes {portion.start}-{portion.stop - 1}/{version.size}"
+    body = data[portion.start : portion.stop]
+    return web.Response(status=portion.status, body=body, headers=headers, content_type="audio/mpeg")
+
+
+def _refusal(status: int, code: str, message: str, headers: dict[str, str] | None = None) -> web.Response:
+    kept = {name: value for name, value in (headers or {}).items() if name.lower() not in _OF_THE_BODY}
+    body = (
+        '<?xml version="1.0" encoding="UTF-8"?>\n'
+        f"<Error><Code>{escape(code)}</Code><Message>{escape(message)}</Message></Error>"
+    )
+    return web.Response(status=status, text=body, headers=kept, content_type="application/xml")
+
+
+_OF_THE_BODY = frozenset({"content-type", "content-length"})
