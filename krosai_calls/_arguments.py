@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from krosai_calls._text import visible
 from krosai_calls._wire import Endpoint, Request
@@ -13,6 +13,7 @@ from krosai_calls.errors import InvalidArgumentError
 from krosai_calls.models import Call
 
 When: TypeAlias = datetime | date | str | None
+WhenT = TypeVar("WhenT", bound=datetime | date | str)
 
 MAX_PAGE_SIZE = 100
 
@@ -122,6 +123,16 @@ def filter_query(filters: Mapping[str, Any]) -> dict[str, str]:
     return query
 
 
+def checked_date(value: WhenT) -> WhenT:
+    """A date or time, if it can bound a listing.
+
+    Raises:
+        InvalidArgumentError: It is no ISO 8601 text, or names no instant.
+    """
+    _instant("the time", value)
+    return value
+
+
 def _text(name: str, value: object) -> str:
     if not isinstance(value, str) or not value:
         raise InvalidArgumentError(f"{name} is {_shown(value)}: it is a text that is not empty")
@@ -158,7 +169,7 @@ def _parsed(name: str, text: str) -> datetime | date:
         return datetime.fromisoformat(text)
     except ValueError:
         raise InvalidArgumentError(
-            f"{name} is {_shown(text)}: it is no ISO 8601 time, such as 2025-01-10 or 2025-01-10T12:00:00Z"
+            f"{name} {_shown(text)} is no ISO 8601 time such as 2025-01-10 or 2025-01-10T12:00:00Z"
         ) from None
 
 

@@ -133,7 +133,10 @@ def environment_proxy(url: URL) -> str | None:
 
 def _checked_key(key: object) -> Secret:
     if key is None or key == "":
-        raise SettingsError(f"no API key: set {KEY_VARIABLE} or pass api_key=")
+        raise SettingsError(
+            f"no API key: set {KEY_VARIABLE}, or pass api_key= in Python."
+            " To look around without one:  krosai-calls --sandbox list"
+        )
     if not isinstance(key, str):
         raise SettingsError("the API key is not a text")
     if any(character.isspace() for character in key):

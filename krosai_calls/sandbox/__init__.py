@@ -14,7 +14,23 @@ links that expire. In pytest the fixture ``krosai_sandbox`` is a running one.
 
 from __future__ import annotations
 
-from krosai_calls.sandbox.journal import RecordedRequest
-from krosai_calls.sandbox.server import Sandbox
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from krosai_calls.sandbox.journal import RecordedRequest
+    from krosai_calls.sandbox.server import Sandbox
 
 __all__ = ["RecordedRequest", "Sandbox"]
+
+_HOMES = {"RecordedRequest": "journal", "Sandbox": "server"}
+
+
+def __getattr__(name: str) -> Any:
+    # Every run of pytest imports this package for its plugin; the servers come only when they are used.
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value

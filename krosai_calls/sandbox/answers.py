@@ -15,8 +15,8 @@ _CAMPAIGNS = ("spring-renewals", "welcome-calls", "delivery-feedback", "payday-o
 _LANGUAGES = ("en", "en", "en", "pcm", "sw", "fr", "ar")
 
 
-def call_body(call: Call, recording_url: str | None) -> dict[str, Any]:
-    """Say all there is to say of a call."""
+def call_body(call: Call) -> dict[str, Any]:
+    """Say all there is to say of a call, but for its link, which is signed afresh each time."""
     business, customer = call.place.number, call.customer_number
     inbound = call.direction == "inbound"
     return {
@@ -29,7 +29,7 @@ def call_body(call: Call, recording_url: str | None) -> dict[str, Any]:
         "cost_cents": call.cost_cents,
         "endpoint_id": call.endpoint_id,
         "phone_number_id": call.place.phone_number_id,
-        "recording_url": recording_url,
+        "recording_url": None,
         "transcript": conversations.transcript(call) if call.has_transcript else None,
         "created_at": _written(call, call.created_at),
         "answered_at": _written(call, call.answered_at),

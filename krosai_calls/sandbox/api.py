@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from aiohttp import web
@@ -20,6 +21,7 @@ from krosai_calls.sandbox.world import World
 BASE_PATH = "/v1"
 _ENDED = frozenset({"completed", "failed", "busy", "no_answer"})
 _REMEMBERED_HANGUPS = 1000
+_REMEMBERED_CALLS = 4096
 
 
 class Api:
@@ -37,6 +39,7 @@ class Api:
         self._signer = signer
         self._studio = studio
         self._world_time = world_time
+        self._said = lru_cache(maxsize=_REMEMBERED_CALLS)(answers.call_body)
         self._hangups: OrderedDict[tuple[str, str], tuple[int, Any]] = OrderedDict()
 
     def application(self, gate: Gate) -> web.Application:
@@ -53,7 +56,8 @@ class Api:
 
     def call_body(self, call: Call) -> dict[str, Any]:
         """Say all there is to say of a call, with a fresh link."""
-        return answers.call_body(call, self._signer.sign(call.id).url if call.has_recording else None)
+        url = self._signer.sign(call.id).url if call.has_recording else None
+        return {**self._said(call), "recording_url": url}
 
     def reset(self) -> None:
         """Forget which hang-ups were answered."""

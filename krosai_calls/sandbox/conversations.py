@@ -9,6 +9,7 @@ where the call is long enough.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
@@ -125,6 +126,11 @@ def conversation(call: Call) -> list[Turn]:
     told = [_tell(block, slots, dice) for block in blocks]
     kept = _that_fit(blocks, told, call.duration, dice)
     return _joined([turn for place in kept for turn in told[place]])
+
+
+def every_scenario() -> Iterator[Sequence[str]]:
+    """Give the texts of every kind of call."""
+    yield from (*_SCENARIOS.values(), *_BRIEF.values())
 
 
 @cache

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from krosai_calls.sandbox.dice import Dice
 
 
-@dataclass(frozen=True, slots=True)
+# Compared by identity: there is one of each.
+@dataclass(frozen=True, slots=True, eq=False)
 class Place:
     """A city with a number of the business, and what is needed to sound like it.
 

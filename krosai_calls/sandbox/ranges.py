@@ -43,16 +43,17 @@ class Version:
     size: int
 
 
-def decide(headers: Mapping[str, str], version: Version) -> Portion:
+def decide(method: str, headers: Mapping[str, str], version: Version) -> Portion:
     """Decide what a GET or HEAD with these headers gets.
 
     Args:
+        method: The request's method; only a GET can ask for a part.
         headers: The request's headers, to be looked up without regard to case.
         version: The file as it is.
     """
     if _has_it_already(headers, version):
         return Portion(304)
-    wanted = headers.get("Range")
+    wanted = headers.get("Range") if method == "GET" else None
     if wanted is None or not _range_applies(headers.get("If-Range"), version):
         return Portion(200, 0, version.size)
     return single_range(wanted, version.size)
@@ -98,6 +99,6 @@ def _range_applies(validator: str | None, version: Version) -> bool:
 def _date(text: str | None) -> datetime | None:
     try:
         moment = parsedate_to_datetime(text or "")
-    except (ValueError, IndexError, TypeError):
+    except (ValueError, IndexError, TypeError, OverflowError):
         return None
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)

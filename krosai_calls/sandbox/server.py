@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import socket
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -52,6 +53,8 @@ class Sandbox:
         storage_port: The storage host's port; 0 takes a free one.
         max_recording_seconds: The longest that a call lasts.
         hours_between_calls: How dense the history is. Fewer hours bring more calls into the 90 days.
+        recorder: Makes the recordings; else one of its own. ``Recorder(join_ready_made)`` of ``audio`` costs the
+            least, and one that several sandboxes share makes each recording once.
 
     Raises:
         SettingsError: A parameter cannot be right.
@@ -72,6 +75,7 @@ class Sandbox:
         storage_port: int = 0,
         max_recording_seconds: int = 30,
         hours_between_calls: float = 9.6,
+        recorder: Recorder | None = None,
     ) -> None:
         self._config = Config(
             calls=calls,
@@ -91,7 +95,7 @@ class Sandbox:
         self._clock = clock or wall_clock
         self._world = World(timeline, calls, self._config.world_now)
         self._journal = Journal()
-        self._recorder = Recorder()
+        self._recorder = recorder or Recorder()
         self._gate = Gate(
             self._journal,
             RateWindows(self._config.rate_plan),
@@ -256,7 +260,8 @@ class _Calls(Sequence[dict[str, Any]]):
         return self._body(slots[index])
 
     def _body(self, slot: int) -> dict[str, Any]:
-        return self._api.call_body(self._world.call(slot))
+        # A copy: what a reader does to it must not show in the API's answers.
+        return copy.deepcopy(self._api.call_body(self._world.call(slot)))
 
 
 def _listening(host: str, port: int) -> socket.socket:

@@ -88,7 +88,7 @@ class Storage:
             return _refusal(404, "NoSuchKey", "The specified key does not exist.")
         recording = await self._studio.recording(call)
         version = Version(recording.etag, recorded_at(call), len(recording.data))
-        return _answer(decide(request.headers, version), version, recording.data)
+        return _answer(decide(request.method, request.headers, version), version, recording.data)
 
 
 def _answer(portion: Portion, version: Version, data: bytes) -> web.Response:

@@ -1,0 +1,73 @@
+"""The program: global options, the commands, and how each ends."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+from krosai_calls._text import visible
+from krosai_calls._version import __version__
+from krosai_calls.cli import acting, reading, serving
+from krosai_calls.cli.exits import ADVICE_BY_EXIT, Exit, exit_for
+from krosai_calls.cli.output import Output, ReaderGoneError
+from krosai_calls.cli.setup import Setup
+from krosai_calls.errors import KrosaiError
+
+PROGRAM = "krosai-calls"
+
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="The API key comes from KROSAI_API_KEY. Without an account: krosai-calls --sandbox list",
+)
+@click.option("--sandbox", is_flag=True, help="Use an embedded stand-in: no account, no network, invented calls.")
+@click.option("--base-url", metavar="URL", help="The API's address, if not KROSAI_BASE_URL or the default.")
+@click.option("--json", "as_json", is_flag=True, help="Write JSON lines on a terminal, too.")
+@click.version_option(__version__, prog_name=PROGRAM)
+@click.pass_context
+def program(context: click.Context, sandbox: bool, base_url: str | None, as_json: bool) -> None:
+    """Look at KrosAI calls, save their recordings and transcripts, keep an archive of them."""
+    context.obj = Setup(sandbox=sandbox, base_url=base_url, out=Output(as_json=as_json))
+
+
+for _command in (*reading.COMMANDS, *acting.COMMANDS, *serving.COMMANDS):
+    program.add_command(_command)
+
+
+def run(arguments: Sequence[str] | None) -> int:
+    """Run the program and give its exit code; whatever happens is said in a line on stderr.
+
+    Args:
+        arguments: The words after the program's name; the process's own where None.
+    """
+    words = None if arguments is None else list(arguments)
+    try:
+        code = program.main(args=words, prog_name=PROGRAM, standalone_mode=False)
+        Output(as_json=False).flush()
+        return int(code or Exit.DONE)
+    except click.Abort:  # what click makes of Ctrl-C
+        return _say("interrupted; what is done is kept", Exit.INTERRUPTED)
+    except click.ClickException as wrong:
+        wrong.show(sys.stderr)
+        return Exit.USAGE
+    except KrosaiError as error:
+        code = exit_for(error)
+        advice = ADVICE_BY_EXIT.get(code)
+        return _say(f"{error}\n  {advice}" if advice else str(error), code)
+    except ReaderGoneError:
+        # Python flushes stdout once more at exit, which must find somewhere to go.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Exit.DONE
+    except OSError as fault:
+        return _say(f"the output cannot be written: {fault.strerror}", Exit.UNUSABLE)
+    except asyncio.CancelledError:
+        return _say("told to end; what is done is kept", Exit.TERMINATED)
+
+
+def _say(words: str, code: Exit) -> int:
+    sys.stderr.write(f"{PROGRAM}: {os.linesep.join(visible(line) for line in words.split(chr(10)))}\n")
+    return code

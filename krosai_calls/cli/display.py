@@ -1,0 +1,65 @@
+"""How figures are written for people. Pure; whatever came from a server is made harmless here."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from krosai_calls._text import visible
+
+NOTHING = "-"
+
+STATUS_STYLES = {
+    "completed": "green",
+    "in_progress": "cyan",
+    "ringing": "cyan",
+    "initiated": "cyan",
+    "queued": "cyan",
+    "answered": "cyan",
+    "failed": "red",
+    "busy": "yellow",
+    "no_answer": "yellow",
+}
+
+
+def text_of(value: object) -> str:
+    """Anything as one harmless line; nothing as a dash."""
+    return NOTHING if value is None or value == "" else visible(str(value))
+
+
+def time_of(moment: datetime | None) -> str:
+    """A moment to the second, UTC."""
+    return NOTHING if moment is None else moment.strftime("%Y-%m-%d %H:%M:%S")
+
+
+def duration_of(seconds: float | None) -> str:
+    """A length of time: 8s, 3m05s, 1h02m03s."""
+    if seconds is None:
+        return NOTHING
+    whole = round(seconds)
+    hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
+    if hours:
+        return f"{hours}h{minutes:02}m{rest:02}s"
+    return f"{minutes}m{rest:02}s" if minutes else f"{rest}s"
+
+
+def cost_of(cents: float | None) -> str:
+    """A price: $0.12; fractions of a cent are kept."""
+    if cents is None:
+        return NOTHING
+    digits = 2 if float(cents).is_integer() else 4
+    return f"${cents / 100:.{digits}f}"
+
+
+def size_of(count: int) -> str:
+    """A number of bytes: 0 B, 412 kB, 48.1 MB."""
+    amount = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if amount < 1000 or unit == "GB":
+            break
+        amount /= 1000
+    return f"{amount:.0f} {unit}" if unit in ("B", "kB") else f"{amount:.1f} {unit}"
+
+
+def count_of(number: int, noun: str) -> str:
+    """A number with its noun: 1 call, 250 calls."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -1,0 +1,83 @@
+"""What the commands' options mean: filters, spans of time, how many."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+import click
+
+from krosai_calls.errors import InvalidArgumentError
+
+CommandT = TypeVar("CommandT", bound=Callable[..., Any])
+
+_SPAN = re.compile(r"(?P<count>[0-9]{1,6})(?P<unit>[mhdw])", re.ASCII)
+_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def point_in_time(text: str, *, now: datetime) -> datetime | str:
+    """The moment that ``--from`` or ``--to`` means: a span back from now, or ISO 8601 as it stands.
+
+    Args:
+        text: ``7d``, ``36h``, ``2025-01-10`` or ``2025-01-10T12:00:00Z``.
+        now: The present, aware.
+    """
+    span = _SPAN.fullmatch(text)
+    if span is None:
+        return text
+    try:
+        return now - timedelta(**{_UNITS[span["unit"]]: int(span["count"])})
+    except OverflowError:
+        raise click.BadParameter(f"{text} reaches back before the calendar") from None
+
+
+def how_many(text: str) -> int:
+    """A count from 1 on; 0 stands for ``all``."""
+    if text == "all":
+        return 0
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise click.BadParameter(f"{text!r} is not a whole number from 1 on, and not 'all'")
+    return int(text)
+
+
+def _moment(text: str) -> datetime | str:
+    from krosai_calls._arguments import checked_date
+
+    try:
+        return checked_date(point_in_time(text, now=datetime.now(UTC)))
+    except InvalidArgumentError as wrong:
+        raise click.BadParameter(f"{wrong}, and no span back such as 7d or 36h") from None
+
+
+_RANGE_OPTIONS = (
+    click.option("--phone-number-id", metavar="ID", help="Only calls over this number of the account."),
+    click.option("--endpoint-id", metavar="ID", help="Only calls that this endpoint handled."),
+    click.option(
+        "--from",
+        "from_date",
+        type=_moment,
+        metavar="WHEN",
+        help="Only calls created then or later: 2025-01-10, 2025-01-10T12:00:00Z, or a span back: 7d, 36h.",
+    ),
+    click.option("--to", "to_date", type=_moment, metavar="WHEN", help="Only calls created then or earlier."),
+)
+_STATE_OPTIONS = (
+    click.option("--status", metavar="STATUS", help="Only calls that stand like this: completed, failed, …"),
+    click.option("--direction", type=click.Choice(["inbound", "outbound"]), help="Only calls of this direction."),
+)
+
+
+def range_filters(command: CommandT) -> CommandT:
+    """Adds the filters that statistics take."""
+    for option in reversed(_RANGE_OPTIONS):
+        command = option(command)
+    return command
+
+
+def filters(command: CommandT) -> CommandT:
+    """Adds the filters that listings take."""
+    for option in reversed((*_STATE_OPTIONS, *_RANGE_OPTIONS)):
+        command = option(command)
+    return command
