@@ -120,23 +120,14 @@ class Recordings:
 
     async def _open(self, link: _Link, attempts: Attempts, connection: AsyncExitStack) -> RecordingStream:
         while True:
-            outcome = await connection.enter_async_context(self._transport.storage(await link.current(), {}))
-            if isinstance(outcome, StorageAnswer):
-                verdict = judge(outcome.status)
-                if verdict is Verdict.TAKE:
-                    return RecordingStream(outcome, _length(outcome, link))
-                outcome = await _refusal(outcome)
-                # The connection is let go of before anything is waited for.
-                await connection.aclose()
-                if verdict is Verdict.GONE:
-                    raise RecordingGoneError(
-                        f"storage has no recording of call {link.call_id} any more", call_id=link.call_id
-                    )
-                if verdict is Verdict.RENEW_LINK:
-                    link.renew()
-                    continue
+            answer = await connection.enter_async_context(self._transport.storage(await link.current(), {}))
+            outcome = answer if isinstance(answer, Failure) else _understood(answer, link)
+            if isinstance(outcome, RecordingStream):
+                return outcome
+            # The connection is let go of before anything is waited for.
             await connection.aclose()
-            await attempts.wait_or_raise(outcome)
+            if outcome is not None:
+                await attempts.wait_or_raise(outcome)
 
 
 class _Link:
@@ -209,9 +200,25 @@ def _length(answer: StorageAnswer, link: _Link) -> int:
     return length.size_bytes
 
 
-async def _refusal(answer: StorageAnswer) -> Failure:
-    error = refusal(Answer("GET", answer.url, answer.status, answer.headers))
-    return Failure(FailureKind.REFUSED, error or KrosaiError(f"storage answered {answer.status}"))
+def _understood(answer: StorageAnswer, link: _Link) -> RecordingStream | Failure | None:
+    """What an answer comes to: a stream, a failure to get over, or None where a fresh link is to be asked for."""
+    match judge(answer.status):
+        case Verdict.TAKE:
+            return RecordingStream(answer, _length(answer, link))
+        case Verdict.RENEW_LINK:
+            link.renew()
+            return None
+        case Verdict.GONE:
+            raise RecordingGoneError(
+                f"storage has no recording of call {link.call_id} any more", call_id=link.call_id
+            )
+        case Verdict.BUSY if error := refusal(Answer("GET", answer.url, answer.status, answer.headers)):
+            return Failure(FailureKind.REFUSED, error)
+        case _:
+            raise DownloadError(
+                f"storage answered {answer.status} instead of the recording of call {link.call_id}",
+                call_id=link.call_id,
+            )
 
 
 async def _write(stream: RecordingStream, call_id: str, path: Path, progress: Progress | None) -> Download:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import ssl
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Self
-
-import aiohttp
+from typing import TYPE_CHECKING, Self
 
 from krosai_calls._pace import Pace
 from krosai_calls._retry import RetryPolicy
 from krosai_calls._service import CallsService
 from krosai_calls._transport import Transport
 from krosai_calls.settings import ClientSettings
+
+if TYPE_CHECKING:
+    import aiohttp
 
 
 class ClientLifetime:
@@ -65,25 +66,9 @@ class ClientLifetime:
         proxy: str | None = None,
         ssl_context: ssl.SSLContext | None = None,
     ) -> None:
-        self._settings = ClientSettings.resolve(
-            api_key,
-            base_url=base_url,
-            auth_scheme=auth_scheme,
-            organization_id=organization_id,
-            timeout_seconds=timeout_seconds,
-            connect_timeout_seconds=connect_timeout_seconds,
-            read_timeout_seconds=read_timeout_seconds,
-            retry=retry,
-            max_concurrency=max_concurrency,
-            requests_per_second=requests_per_second,
-            max_requests=max_requests,
-            max_response_bytes=max_response_bytes,
-            allow_insecure_http=allow_insecure_http,
-            default_headers=default_headers,
-            default_query=default_query,
-            proxy=proxy,
-            ssl_context=ssl_context,
-        )
+        # First of all, while there are no locals but the arguments: each goes to the setting of its name.
+        given = {name: value for name, value in locals().items() if name not in ("self", "session")}
+        self._settings = ClientSettings.resolve(**given)
         self._pace = Pace(
             max_concurrency=max_concurrency,
             requests_per_second=requests_per_second,

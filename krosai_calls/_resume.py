@@ -1,4 +1,4 @@
-"""What storage's answer means for a recording: take it, ask for another link, or give up. Pure."""
+"""What storage's answer means for a recording: take it, ask again, ask for another link, or give up. Pure."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from enum import Enum, auto
 
 from attrs import frozen
 
+from krosai_calls._retry import RETRIED_STATUSES
+
 
 class Verdict(Enum):
     """What to do with an answer of storage."""
@@ -14,7 +16,8 @@ class Verdict(Enum):
     TAKE = auto()  # the body is the recording
     RENEW_LINK = auto()  # the link does not open it any more: a fresh one may
     GONE = auto()  # there is nothing behind the link
-    REFUSED = auto()  # something else: the retry policy knows whether to ask again
+    BUSY = auto()  # not now: the retry policy knows when to ask again
+    WRONG = auto()  # nothing that a storage host has to say, such as a redirect
 
 
 def judge(status: int) -> Verdict:
@@ -33,7 +36,7 @@ def judge(status: int) -> Verdict:
         case 404:
             return Verdict.GONE
         case _:
-            return Verdict.REFUSED
+            return Verdict.BUSY if status in RETRIED_STATUSES else Verdict.WRONG
 
 
 @frozen

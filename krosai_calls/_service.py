@@ -12,6 +12,7 @@ from krosai_calls._download import Recordings
 from krosai_calls._prospects import no_recording
 from krosai_calls._transport import Transport
 from krosai_calls._wire import Endpoint, Request
+from krosai_calls.archive import CallSource
 from krosai_calls.errors import ConnectionFailedError, DecodeError, KrosaiError, NotFoundError, ServerError
 from krosai_calls.models import Call, CallEvent, CallStats, HangupResult, Page, RecordingLink
 
@@ -73,6 +74,15 @@ class CallsService:
         with contextlib.suppress(KrosaiError):
             call = await self.get_call(call_id)
         return _hangup.result_after_doubt(call_id, call)
+
+    def source(self, filters: Mapping[str, object]) -> CallSource:
+        """What an archive takes from the service."""
+        return CallSource(
+            pages=lambda: self.walk(filters, _arguments.MAX_PAGE_SIZE),
+            save_recording=lambda call, path: self.recordings.save(call, path, None),
+            list_events=self.list_events,
+            count_requests=self._transport.count_requests,
+        )
 
     async def _fresh_link(self, call_id: str) -> RecordingLink:
         with contextlib.suppress(NotFoundError):

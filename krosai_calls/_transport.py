@@ -136,6 +136,10 @@ class Transport:
                 return outcome
             await attempts.wait_or_raise(outcome)
 
+    def count_requests(self) -> int:
+        """How many API requests there have been, every attempt counted."""
+        return self._pace.api_requests
+
     def new_attempts(self, *, is_repeatable: bool = True) -> Attempts:
         """The attempts of one verb, to be counted from now on."""
         return Attempts(self._settings.retry, self._sleep, self._random, is_repeatable=is_repeatable)

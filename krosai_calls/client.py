@@ -10,7 +10,7 @@ from krosai_calls import _arguments, _listing
 from krosai_calls._arguments import When
 from krosai_calls._download import Progress, RecordingStream, run_to_the_end, write_transcript
 from krosai_calls._lifetime import ClientLifetime
-from krosai_calls.archive import ArchiveOrder, ArchiveProgress, ArchiveReport, CallSource, archive_calls
+from krosai_calls.archive import ArchiveOrder, ArchiveProgress, ArchiveReport, archive_calls
 from krosai_calls.errors import TranscriptUnavailableError
 from krosai_calls.models import (
     Call,
@@ -286,18 +286,6 @@ class AsyncCallsClient(ClientLifetime):
             ArchiveError: The folder or its catalogue cannot be used, or the disk is full.
         """
         filters = _arguments.filters_of(status, direction, phone_number_id, endpoint_id, from_date, to_date)
-        source = CallSource(
-            pages=lambda: self._service.walk(filters, _arguments.MAX_PAGE_SIZE),
-            save_recording=lambda call, path: self._service.recordings.save(call, path, None),
-            list_events=self._service.list_events,
-            count_requests=lambda: self._pace.api_requests,
-        )
-        order = ArchiveOrder(
-            Path(directory),
-            recordings=recordings,
-            transcripts=transcripts,
-            events=events,
-            workers=self._settings.max_concurrency,
-            progress=progress,
-        )
-        return await archive_calls(source, order)
+        workers = self._settings.max_concurrency
+        order = ArchiveOrder(Path(directory), recordings, transcripts, events, workers, progress)
+        return await archive_calls(self._service.source(filters), order)

@@ -79,25 +79,9 @@ class CallsClient:
         proxy: str | None = None,
         ssl_context: ssl.SSLContext | None = None,
     ) -> None:
-        self._client = AsyncCallsClient(
-            api_key,
-            base_url=base_url,
-            auth_scheme=auth_scheme,
-            organization_id=organization_id,
-            timeout_seconds=timeout_seconds,
-            connect_timeout_seconds=connect_timeout_seconds,
-            read_timeout_seconds=read_timeout_seconds,
-            retry=retry,
-            max_concurrency=max_concurrency,
-            requests_per_second=requests_per_second,
-            max_requests=max_requests,
-            max_response_bytes=max_response_bytes,
-            allow_insecure_http=allow_insecure_http,
-            default_headers=default_headers,
-            default_query=default_query,
-            proxy=proxy,
-            ssl_context=ssl_context,
-        )
+        # First of all, while there are no locals but the arguments.
+        given = {name: value for name, value in locals().items() if name != "self"}
+        self._client = AsyncCallsClient(**given)
         self._portal = Portal()
 
     def __enter__(self) -> CallsClient:

@@ -83,7 +83,7 @@ class Gate:
         response.headers["X-RateLimit-Reset"] = str(verdict.reset)
         response.headers["x-request-id"] = request_id
         if verdict.retry_after is not None:
-            response.headers["Retry-After"] = f"{verdict.retry_after:g}"
+            response.headers["Retry-After"] = str(verdict.retry_after)
 
     def _request_id(self, request: web.Request) -> str:
         given = request.headers.get("x-request-id", "")
@@ -132,7 +132,7 @@ def check_rate(verdict: Verdict) -> None:
         raise Refusal(
             429,
             "RATE_LIMIT_EXCEEDED",
-            f"Too many requests this {verdict.exhausted}: try again in {verdict.retry_after:g} seconds.",
+            f"Too many requests this {verdict.exhausted}: try again in {verdict.retry_after} seconds.",
             retry_after=verdict.retry_after,
             details={"window": verdict.exhausted},
         )

@@ -96,13 +96,7 @@ class Sandbox:
         self._world = World(timeline, calls, self._config.world_now)
         self._journal = Journal()
         self._recorder = recorder or Recorder()
-        self._gate = Gate(
-            self._journal,
-            RateWindows(self._config.rate_plan),
-            api_key=self.api_key,
-            clock=self._clock,
-            latency_seconds=latency_seconds,
-        )
+        self._gate = self._new_gate()
         self._api: Api | None = None
         self._origins: tuple[str, str] | None = None
         self._portal: Portal | None = None
@@ -228,6 +222,15 @@ class Sandbox:
         stack, self._open, self._origins = self._open, None, None
         if stack is not None:
             await stack.aclose()
+
+    def _new_gate(self) -> Gate:
+        return Gate(
+            self._journal,
+            RateWindows(self._config.rate_plan),
+            api_key=self.api_key,
+            clock=self._clock,
+            latency_seconds=self._config.latency_seconds,
+        )
 
     def _refuse_second_start(self) -> None:
         if self._open is not None:
