@@ -69,7 +69,7 @@ def _object(value: Any, _: Any = None) -> dict[str, Any] | None:
 
 
 def _moment(value: Any, _: Any = None) -> datetime | None:
-    if type(value) is not str:
+    if type(value) is not str or "\0" in value:  # Python 3.11 reads over a NUL at the end
         return None
     try:
         moment = datetime.fromisoformat(value)
@@ -152,8 +152,8 @@ _CONVERTER = _make_converter()
 # --- Answers ---------------------------------------------------------------------------------------------
 
 
-def decode_page(answer: Answer, *, limit: int, offset: int) -> tuple[Page, tuple[DecodeError, ...]]:
-    """A page of calls, and an error for each row that is no call.
+def decode_page(answer: Answer, *, limit: int, offset: int) -> tuple[Page, tuple[Call | DecodeError, ...]]:
+    """A page of calls, and its rows in order: each a call, or the error that tells why it is none.
 
     Args:
         answer: The service's answer.
@@ -164,25 +164,24 @@ def decode_page(answer: Answer, *, limit: int, offset: int) -> tuple[Page, tuple
         DecodeError: The answer is no page.
     """
 
-    def read(body: Any) -> tuple[Page, tuple[DecodeError, ...]]:
-        rows = _rows(body, "calls", "data")
-        calls: list[Call] = []
-        bad_rows: list[DecodeError] = []
-        for index, row in enumerate(rows):
+    def read(body: Any) -> tuple[Page, tuple[Call | DecodeError, ...]]:
+        name, raw_rows = _rows(body, "calls", "data")
+        rows: list[Call | DecodeError] = []
+        for index, raw in enumerate(raw_rows):
             try:
-                calls.append(_CONVERTER.structure(row, Call))
+                rows.append(_CONVERTER.structure(raw, Call))
             except UnfitError as unfit:
-                bad_rows.append(_error(answer, unfit, f"$.calls[{index}]"))
+                rows.append(_error(answer, unfit, f"$.{name}[{index}]"))
         total, echoed_limit = _integer(body.get("total")), _integer(body.get("limit"))
         total = None if total is None or total < 0 else total
         page = Page(
-            calls=tuple(calls),
+            calls=tuple(row for row in rows if isinstance(row, Call)),
             total=total,
             limit=echoed_limit if echoed_limit and echoed_limit > 0 else limit,
             offset=offset,
             next_offset=next_offset(offset, len(rows), total),
         )
-        return _with_raw(page, body), tuple(bad_rows)
+        return _with_raw(page, body), tuple(rows)
 
     return _decoded(answer, read)
 
@@ -213,8 +212,9 @@ def decode_events(answer: Answer) -> list[CallEvent]:
     """
 
     def read(body: Any) -> list[CallEvent]:
-        rows = body if type(body) is list else _rows(body, "events", "data")
-        return _oldest_first(_CONVERTER.structure(row, CallEvent) for row in rows)
+        name, rows = ("", body) if type(body) is list else _rows(body, "events", "data")
+        place = f"$.{name}" if name else "$"
+        return _oldest_first(_event(row, f"{place}[{index}]") for index, row in enumerate(rows))
 
     return _decoded(answer, read)
 
@@ -242,7 +242,7 @@ def decode_hang_up(answer: Answer, call_id: str) -> HangupResult:
         DecodeError: The answer is no object, or speaks of another call.
     """
     if not answer.body.strip():
-        return HangupResult(call_id)
+        return _with_raw(HangupResult(call_id), {})
 
     def read(body: Any) -> HangupResult:
         named = {**body, "id": call_id} if type(body) is dict and body.get("id") is None else body
@@ -275,12 +275,21 @@ def _about(call_id: str, record: IdentifiedT) -> IdentifiedT:
     return record
 
 
-def _rows(body: Any, *names: str) -> list[Any]:
+def _event(raw: Any, place: str) -> CallEvent:
+    try:
+        event: CallEvent = _CONVERTER.structure(raw, CallEvent)
+    except UnfitError as unfit:
+        raise UnfitError(unfit.reason, str(unfit), place + unfit.path[1:]) from None
+    return event
+
+
+def _rows(body: Any, *names: str) -> tuple[str, list[Any]]:
+    """The list of an answer, and the name it stands under."""
     if type(body) is not dict:
         raise UnfitError("shape", f"{_kind(body)} where an object is due")
     for name in names:
         if type(body.get(name)) is list:
-            return list(body[name])
+            return name, body[name]
     raise UnfitError("shape", f"no list under '{names[0]}'", f"$.{names[0]}")
 
 
@@ -301,7 +310,7 @@ def _error(answer: Answer, unfit: UnfitError, place: str = "$") -> DecodeError:
     path = place + unfit.path[1:]
     content_type = answer.headers.get("content-type")
     beginning = snippet(answer.body)
-    return DecodeError(
+    error = DecodeError(
         f"{answer.method} {answer.url} answered {answer.status} ({content_type or 'no content type'}) with"
         f" {unfit} at {path}; it begins {beginning!r}",
         reason=unfit.reason,
@@ -312,3 +321,5 @@ def _error(answer: Answer, unfit: UnfitError, place: str = "$") -> DecodeError:
         snippet=beginning,
         request_id=answer.request_id,
     )
+    error.attempts = answer.attempt
+    return error

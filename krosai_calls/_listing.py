@@ -12,7 +12,8 @@ from krosai_calls._paging import UnseenCalls
 from krosai_calls.errors import DecodeError
 from krosai_calls.models import Call, Page
 
-FetchPage: TypeAlias = Callable[[int], Awaitable[tuple[Page, tuple[DecodeError, ...]]]]
+Row: TypeAlias = Call | DecodeError
+FetchPage: TypeAlias = Callable[[int], Awaitable[tuple[Page, tuple[Row, ...]]]]
 
 
 @frozen
@@ -20,14 +21,22 @@ class ListedPage:
     """One page of a walk.
 
     Attributes:
-        calls: The calls that can be read and were not on the page before.
-        bad_rows: Why the other rows cannot be read.
+        rows: Its rows in order, but for the calls of the page before: each a call, or why it is none.
         total: How many calls match, as the service says.
     """
 
-    calls: list[Call]
-    bad_rows: tuple[DecodeError, ...]
+    rows: tuple[Row, ...]
     total: int | None
+
+    @property
+    def calls(self) -> list[Call]:
+        """The rows that can be read."""
+        return [row for row in self.rows if isinstance(row, Call)]
+
+    @property
+    def bad_rows(self) -> list[DecodeError]:
+        """Why the other rows cannot."""
+        return [row for row in self.rows if isinstance(row, DecodeError)]
 
 
 async def walk(fetch_page: FetchPage) -> AsyncGenerator[ListedPage, None]:
@@ -42,19 +51,25 @@ async def walk(fetch_page: FetchPage) -> AsyncGenerator[ListedPage, None]:
     offset: int | None = 0
     unseen = UnseenCalls()
     while offset is not None:
-        page, bad_rows = await fetch_page(offset)
-        yield ListedPage(unseen.of(page.calls), bad_rows, page.total)
+        page, rows = await fetch_page(offset)
+        new = unseen.of(page.calls)
+        yield ListedPage(tuple(row for row in rows if isinstance(row, DecodeError) or row.id in new), page.total)
         offset = page.next_offset
 
 
 async def readable(pages: AsyncGenerator[ListedPage, None]) -> AsyncGenerator[list[Call], None]:
-    """The calls of a walk, a list at a time; a row that cannot be read is an error, after those that can."""
+    """The calls of a walk, a list at a time; a row that cannot be read is an error, after the calls before it."""
     async with aclosing(pages):
         async for page in pages:
-            if page.calls:
-                yield page.calls
-            if page.bad_rows:
-                raise page.bad_rows[0]
+            calls: list[Call] = []
+            for row in page.rows:
+                if isinstance(row, DecodeError):
+                    if calls:
+                        yield calls
+                    raise row
+                calls.append(row)
+            if calls:
+                yield calls
 
 
 class CallIterator(AsyncIterator[Call]):

@@ -33,18 +33,18 @@ class UnseenCalls:
         self._last_page: frozenset[str] = frozenset()
         self._repeats = 0
 
-    def of(self, calls: Iterable[Call]) -> list[Call]:
-        """The calls of the next page that were not on the last one.
+    def of(self, calls: Iterable[Call]) -> frozenset[str]:
+        """The ids on the next page that were not on the last one.
 
         Raises:
             ListingInconsistentError: Two pages in a row had nothing new: the service ignores the offset.
         """
-        page = list(calls)
-        unseen = [call for call in page if call.id not in self._last_page]
+        page = frozenset(call.id for call in calls)
+        unseen = page - self._last_page
         self._repeats = self._repeats + 1 if page and not unseen else 0
         if self._repeats == MOST_REPEATS:
             raise ListingInconsistentError(
                 "the service gives the same page again and again, whatever offset is asked for"
             )
-        self._last_page = frozenset(call.id for call in page)
+        self._last_page = page
         return unseen

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from enum import Enum, auto
 
 from krosai_calls.errors import DownloadError, RecordingGoneError, RecordingNotReadyError
-from krosai_calls.models import Call, CallStatus
+from krosai_calls.models import Call, CallStatus, has_status
 
 # Recordings and transcripts appear some time after a call has ended; what is not there after a day is not coming.
 STILL_COMING = timedelta(hours=24)
@@ -45,7 +45,7 @@ def transcript_prospect(call: Call, now: datetime) -> Prospect:
 def _prospect(call: Call, now: datetime) -> Prospect:
     if not call.has_ended:
         return Prospect.PENDING
-    if call.status in _NEVER_CONNECTED:
+    if has_status(call, _NEVER_CONNECTED):
         return Prospect.NEVER
     ended = call.completed_at or call.created_at
     return Prospect.PENDING if ended is None or now - ended < STILL_COMING else Prospect.GONE

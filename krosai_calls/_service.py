@@ -36,8 +36,8 @@ class CallsService:
             lambda offset: self.get_page(_arguments.list_request(filters, limit=page_size, offset=offset))
         )
 
-    async def get_page(self, request: Request) -> tuple[Page, tuple[DecodeError, ...]]:
-        """One page, and an error for each of its rows that is no call."""
+    async def get_page(self, request: Request) -> tuple[Page, tuple[_listing.Row, ...]]:
+        """One page, and its rows in order, each a call or the error that tells why it is none."""
         limit, offset = int(request.query["limit"]), int(request.query["offset"])
         return await self._transport.fetch(
             request, lambda answer: _codec.decode_page(answer, limit=limit, offset=offset)
@@ -76,7 +76,8 @@ class CallsService:
         return _hangup.result_after_doubt(call_id, call)
 
     def source(self, filters: Mapping[str, object]) -> CallSource:
-        """What an archive takes from the service."""
+        """What an archive takes from the service; a wrong filter is an error here, before a folder is made."""
+        _arguments.filter_query(filters)
         return CallSource(
             pages=lambda: self.walk(filters, _arguments.MAX_PAGE_SIZE),
             save_recording=lambda call, path: self.recordings.save(call, path, None),

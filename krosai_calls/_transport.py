@@ -131,7 +131,7 @@ class Transport:
         """
         attempts = self.new_attempts(is_repeatable=request.is_repeatable)
         while True:
-            outcome = await self._attempt(request, decode)
+            outcome = await self._attempt(request, decode, attempts.count + 1)
             if not isinstance(outcome, Failure):
                 return outcome
             await attempts.wait_or_raise(outcome)
@@ -177,11 +177,11 @@ class Transport:
             if session is not None and session is not self._lent_session:
                 await session.close()
 
-    async def _attempt(self, request: Request, decode: Callable[[Answer], T]) -> T | Failure:
+    async def _attempt(self, request: Request, decode: Callable[[Answer], T], number: int) -> T | Failure:
         settings = self._settings
         try:
             async with self._pace.api_request(), asyncio.timeout(settings.timeout_seconds):
-                answer = await self._exchange(request)
+                answer = await self._exchange(request, number)
             error = refusal(answer, secret=settings.api_key.reveal())
             return decode(answer) if error is None else Failure(FailureKind.REFUSED, error)
         except DecodeError as unreadable:
@@ -189,7 +189,7 @@ class Transport:
         except _FAULTS as fault:
             return _failure(fault, f"{request.endpoint.method} {settings.base_url}{request.path}")
 
-    async def _exchange(self, request: Request) -> Answer:
+    async def _exchange(self, request: Request, number: int) -> Answer:
         url = URL(f"{self._settings.base_url}{request.path}", encoded=True)
         session = self._open_api_session()
         async with session.request(
@@ -198,22 +198,25 @@ class Transport:
             headers=self._api_headers(request),
             **self._options(url),
         ) as response:
-            answer = Answer(request.endpoint.method, str(url), response.status, _plain_headers(response))
+            headers = _plain_headers(response)
+            answer = Answer(request.endpoint.method, str(url), response.status, headers, attempt=number)
             return await self._with_body(answer, response)
 
     async def _with_body(self, answer: Answer, response: aiohttp.ClientResponse) -> Answer:
         most = self._settings.max_response_bytes
         body = bytearray()
-        async for chunk in response.content.iter_any():
-            body += chunk
-            if len(body) > most:
-                response.close()
-                raise undecodable(answer, "too large", f"more than {most} bytes")
         try:
-            plain = decompressed(bytes(body), answer.headers.get("content-encoding", ""), max_bytes=most)
-        except BodyEncodingError as fault:  # holds its words alone
+            async for chunk in response.content.iter_any():
+                body += chunk
+                if len(body) > most:
+                    response.close()
+                    raise BodyEncodingError(f"more than {most} bytes", "too large")
+            encoding = answer.headers.get("content-encoding", "")
+            return evolve(answer, body=decompressed(bytes(body), encoding, max_bytes=most))
+        except BodyEncodingError as fault:
+            if not answer.is_success:
+                return answer  # its status says enough
             raise undecodable(answer, fault.reason, str(fault)) from None
-        return evolve(answer, body=plain)
 
     def _api_headers(self, request: Request) -> dict[str, str]:
         settings = self._settings

@@ -85,6 +85,7 @@ class Answer:
         status: The HTTP status.
         headers: Names in lower case; a repeated header's values joined by a comma (RFC 9110, 5.3).
         body: The bytes, decompressed.
+        attempt: Which of its verb's requests it answers; the first is 1.
     """
 
     method: str
@@ -92,6 +93,12 @@ class Answer:
     status: int
     headers: Mapping[str, str] = field(factory=dict)
     body: bytes = field(default=b"", repr=False)
+    attempt: int = 1
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the service did what it was asked."""
+        return 200 <= self.status < 300
 
     @property
     def request_id(self) -> str | None:
@@ -120,7 +127,7 @@ def refusal(answer: Answer, *, secret: str = "") -> ApiError | None:
         answer: What the service said.
         secret: The key in use; it is taken out of the service's words.
     """
-    if 200 <= answer.status < 300:
+    if answer.is_success:
         return None
     server_fault = ServerError if 500 <= answer.status < 600 else ApiError
     error_class = ERROR_BY_STATUS.get(answer.status, server_fault)

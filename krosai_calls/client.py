@@ -11,7 +11,7 @@ from krosai_calls._arguments import When
 from krosai_calls._download import Progress, RecordingStream, run_to_the_end, write_transcript
 from krosai_calls._lifetime import ClientLifetime
 from krosai_calls.archive import ArchiveOrder, ArchiveProgress, ArchiveReport, archive_calls
-from krosai_calls.errors import TranscriptUnavailableError
+from krosai_calls.errors import DecodeError, TranscriptUnavailableError
 from krosai_calls.models import (
     Call,
     CallDirection,
@@ -64,9 +64,10 @@ class AsyncCallsClient(ClientLifetime):
             DecodeError: The answer is no page, or one of its rows has no id.
         """
         filters = _arguments.filters_of(status, direction, phone_number_id, endpoint_id, from_date, to_date)
-        page, bad_rows = await self._service.get_page(_arguments.list_request(filters, limit=limit, offset=offset))
-        if bad_rows:
-            raise bad_rows[0]
+        page, rows = await self._service.get_page(_arguments.list_request(filters, limit=limit, offset=offset))
+        for row in rows:
+            if isinstance(row, DecodeError):
+                raise row
         return page
 
     def iter_calls(

@@ -7,6 +7,7 @@ sent as null or sent with an unexpected type is None here, and in ``to_dict()`` 
 from __future__ import annotations
 
 import copy
+from collections.abc import Collection
 from datetime import datetime
 from enum import Enum, StrEnum
 from pathlib import Path
@@ -143,9 +144,9 @@ class Call(Record):
     @property
     def has_ended(self) -> bool:
         """Whether the call is over. A status unknown here counts as over once ``completed_at`` is set."""
-        if self.status in FINAL_STATUSES:
+        if has_status(self, FINAL_STATUSES):
             return True
-        return self.status not in _LIVE_STATUSES and self.completed_at is not None
+        return not has_status(self, _LIVE_STATUSES) and self.completed_at is not None
 
     @property
     def has_recording(self) -> bool:
@@ -156,6 +157,11 @@ class Call(Record):
     def turns(self) -> list[Turn]:
         """The transcript, turn by turn; empty where there is none."""
         return parse_transcript(self.transcript)
+
+
+def has_status(call: Call, statuses: Collection[str]) -> bool:
+    """Whether a call stands in one of these ways; what the service sent as its status may be no text at all."""
+    return isinstance(call.status, str) and call.status in statuses
 
 
 @frozen
