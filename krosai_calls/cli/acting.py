@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -68,6 +67,8 @@ def download_command(setup: Setup, call_ids: tuple[str, ...], folder: Path) -> i
                 return await client.download_recording(call_id, folder / f"{safe_name(call_id)}.mp3")
             except KrosaiError as error:
                 return error
+
+        import asyncio
 
         wanted = list(dict.fromkeys(call_ids))
         # The client bounds what is under way; nothing more than a task waits for each.

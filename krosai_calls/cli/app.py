@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
 from collections.abc import Sequence
@@ -13,7 +12,7 @@ from krosai_calls._text import visible
 from krosai_calls._version import __version__
 from krosai_calls.cli import acting, reading, serving
 from krosai_calls.cli.exits import ADVICE_BY_EXIT, Exit, exit_for
-from krosai_calls.cli.output import Output, ReaderGoneError
+from krosai_calls.cli.output import Output, ReaderGoneError, TerminatedError
 from krosai_calls.cli.setup import Setup
 from krosai_calls.errors import KrosaiError
 
@@ -64,7 +63,7 @@ def run(arguments: Sequence[str] | None) -> int:
         return Exit.DONE
     except OSError as fault:
         return _say(f"the output cannot be written: {fault.strerror}", Exit.UNUSABLE)
-    except asyncio.CancelledError:
+    except TerminatedError:
         return _say("told to end; what is done is kept", Exit.TERMINATED)
 
 

@@ -6,9 +6,8 @@ import json
 import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
-
-from attrs import frozen
 
 from krosai_calls._text import visible
 from krosai_calls.cli.display import STATUS_STYLES, text_of
@@ -20,7 +19,11 @@ class ReaderGoneError(Exception):
     """Whoever read the output has had enough: the command is to end in silence."""
 
 
-@frozen
+class TerminatedError(Exception):
+    """The process was told to end."""
+
+
+@dataclass(frozen=True)
 class Column:
     """One column of a table.
 

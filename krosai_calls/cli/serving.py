@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import click
 
 from krosai_calls.cli.setup import Setup
@@ -21,6 +19,8 @@ from krosai_calls.cli.setup import Setup
 @click.pass_obj
 def sandbox_command(setup: Setup, calls: int, seed: int, port: int, plan: str | None) -> int:
     """Serve an invented account on this machine until Ctrl-C."""
+    import asyncio
+
     from krosai_calls.sandbox import Sandbox
 
     async def serve() -> None:
