@@ -120,7 +120,9 @@ class Recordings:
 
     async def _open(self, link: _Link, attempts: Attempts, connection: AsyncExitStack) -> RecordingStream:
         while True:
-            answer = await connection.enter_async_context(self._transport.storage(await link.current(), {}))
+            answer = await connection.enter_async_context(
+                self._transport.storage(await link.current(), {}, attempt=attempts.count + 1)
+            )
             outcome = answer if isinstance(answer, Failure) else _understood(answer, link)
             if isinstance(outcome, RecordingStream):
                 return outcome

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -11,6 +11,7 @@ from krosai_calls._pace import Pace
 from krosai_calls._retry import RetryPolicy
 from krosai_calls._service import CallsService
 from krosai_calls._transport import Transport
+from krosai_calls.observing import Event
 from krosai_calls.settings import ClientSettings
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class ClientLifetime:
         allow_insecure_http: Whether plain http to a public host is allowed; it shows the key on the way.
         default_headers: Added to every API request, never to storage.
         default_query: Added to every API request, never to storage.
+        on_event: Called with small records of ``krosai_calls.observing`` as things happen, for metrics and traces.
         session: A session of yours for the API, never closed here; storage uses its connector alone.
         proxy: A proxy's address; else the environment's.
         ssl_context: What certificates to trust; else the system's.
@@ -60,6 +62,7 @@ class ClientLifetime:
         max_requests: int | None = None,
         max_response_bytes: int = 16 * 2**20,
         allow_insecure_http: bool = False,
+        on_event: Callable[[Event], object] | None = None,
         default_headers: Mapping[str, str] | None = None,
         default_query: Mapping[str, str] | None = None,
         session: aiohttp.ClientSession | None = None,
@@ -67,14 +70,14 @@ class ClientLifetime:
         ssl_context: ssl.SSLContext | None = None,
     ) -> None:
         # First of all, while there are no locals but the arguments: each goes to the setting of its name.
-        given = {name: value for name, value in locals().items() if name not in ("self", "session")}
+        given = {name: value for name, value in locals().items() if name not in ("self", "session", "on_event")}
         self._settings = ClientSettings.resolve(**given)
         self._pace = Pace(
             max_concurrency=max_concurrency,
             requests_per_second=requests_per_second,
             max_requests=max_requests,
         )
-        self._transport = Transport(self._settings, self._pace, session=session)
+        self._transport = Transport(self._settings, self._pace, session=session, on_event=on_event)
         self._service = CallsService(self._transport, is_https=self._settings.base_url.scheme == "https")
 
     async def __aenter__(self) -> Self:

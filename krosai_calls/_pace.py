@@ -1,4 +1,4 @@
-"""How fast and how much a client may ask: slots, spacing and a budget, shared by all that one client does."""
+"""How fast and how much a client may ask, shared by all that it does: each origin's ration, slots and a budget."""
 
 from __future__ import annotations
 
@@ -7,15 +7,83 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
+from krosai_calls._ration import Ration
+from krosai_calls._wire import RateHint
 from krosai_calls.errors import RequestBudgetExceededError
 
 
-class Pace:
-    """Lets requests through: so many at once, so many a second, so many in all.
+class Gate:
+    """Lets the requests to one origin through, in the order they came.
 
     Args:
-        max_concurrency: Requests under way at once, to the API and to storage together.
-        requests_per_second: API requests in any second, spaced evenly; None for no ceiling.
+        ration: Decides.
+        slots: A place for each request that is under way.
+        clock: Seconds that never run backwards.
+        sleep: Waits for seconds.
+    """
+
+    def __init__(
+        self,
+        ration: Ration,
+        slots: asyncio.Semaphore,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._ration = ration
+        self._slots = slots
+        self._clock = clock
+        self._sleep = sleep
+        # Whoever is first in the queue looks at the ration; the others wait behind, and nobody overtakes.
+        self._first_in_queue = asyncio.Lock()
+        self._answered = asyncio.Event()
+
+    @asynccontextmanager
+    async def passage(self) -> AsyncIterator[None]:
+        """Hold while one request is under way."""
+        async with self._first_in_queue:
+            await self._slots.acquire()
+            try:
+                await self._turn()
+            except BaseException:
+                self._slots.release()
+                raise
+            self._ration.start(self._clock())
+        try:
+            yield
+        finally:
+            self._ration.end(self._clock())
+            self._slots.release()
+            self._answered.set()
+
+    def note(self, hint: RateHint) -> float:
+        """Learn from an answer; gives the seconds for which nothing more is let through because of it."""
+        pause, now = hint.pause_seconds, self._clock()
+        if hint.is_refusal:
+            self._ration.refused(now, pause)
+        else:
+            self._ration.learn(hint.requests_per_second)
+            if pause and not self._ration.exhausted(now, pause):
+                pause = 0.0
+        self._answered.set()
+        return pause
+
+    async def _turn(self) -> None:
+        while (wait := self._ration.wait(self._clock())) != 0.0:
+            if wait is None:
+                self._answered.clear()
+                await self._answered.wait()
+            else:
+                await self._sleep(wait)
+
+
+class Pace:
+    """The gates of one client, and its budget.
+
+    Args:
+        max_concurrency: Requests under way at once. Storage leaves one place to the API, so that long recordings
+            never hold it up; each has one at least.
+        requests_per_second: API requests in any second; None for what the service allows.
         max_requests: API requests in all, every attempt counted; None for no budget.
         clock: Seconds that never run backwards.
         sleep: Waits for seconds.
@@ -30,40 +98,24 @@ class Pace:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self._slots = asyncio.Semaphore(max_concurrency)
-        self._seconds_between = 0.0 if requests_per_second is None else 1.0 / requests_per_second
+        for_storage = max(1, max_concurrency - 1)
+        slots = asyncio.Semaphore(max(2, max_concurrency))
+        self.api = Gate(
+            Ration(most_at_once=max_concurrency, ceiling=requests_per_second), slots, clock=clock, sleep=sleep
+        )
+        self.storage = Gate(Ration(most_at_once=for_storage, is_known=True), slots, clock=clock, sleep=sleep)
         self._max_requests = max_requests
-        self._clock = clock
-        self._sleep = sleep
-        self._next_start = 0.0
         self.api_requests = 0
 
-    @asynccontextmanager
-    async def api_request(self) -> AsyncIterator[None]:
-        """Hold while one API request is under way.
+    def spend_request(self) -> None:
+        """Take one API request from the budget.
 
         Raises:
-            RequestBudgetExceededError: The budget is used up; nothing was sent.
+            RequestBudgetExceededError: Nothing is left of it; nothing was sent.
         """
-        async with self._slots:
-            if self._max_requests is not None and self.api_requests >= self._max_requests:
-                raise RequestBudgetExceededError(
-                    f"the budget of {self._max_requests} API requests is used up: what was fetched is kept;"
-                    " go on with a new client or a larger max_requests"
-                )
-            self.api_requests += 1
-            await self._wait_for_turn()
-            yield
-
-    @asynccontextmanager
-    async def storage_request(self) -> AsyncIterator[None]:
-        """Hold while one request to storage is under way; storage is not rationed."""
-        async with self._slots:
-            yield
-
-    async def _wait_for_turn(self) -> None:
-        now = self._clock()
-        start = max(now, self._next_start)
-        self._next_start = start + self._seconds_between
-        if start > now:
-            await self._sleep(start - now)
+        if self._max_requests is not None and self.api_requests >= self._max_requests:
+            raise RequestBudgetExceededError(
+                f"the budget of {self._max_requests} API requests is used up: what was fetched is kept;"
+                " go on with a new client or a larger max_requests"
+            )
+        self.api_requests += 1

@@ -8,10 +8,8 @@ from enum import Enum, auto
 
 from attrs import frozen
 
-from krosai_calls.errors import ApiError, KrosaiError, SettingsError
-
-# A longer Retry-After is told to the caller instead of slept through.
-LONGEST_HONOURED_SECONDS = 60.0
+from krosai_calls._wire import LONGEST_PAUSE_SECONDS
+from krosai_calls.errors import ApiError, KrosaiError, RateLimitedError, SettingsError
 
 # The service did not do it, or may do it now. 501 and the rest of 4xx will not change by asking again.
 RETRIED_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -24,7 +22,8 @@ class FailureKind(Enum):
 
     NEVER_SENT = auto()  # no connection: DNS, refused, connect timeout
     UNTRUSTED = auto()  # the server's certificate does not convince; asking again will not change it
-    LOST = auto()  # reset, cut, closed without an answer
+    DROPPED = auto()  # closed or reset without a byte of an answer: often a connection that had been idle
+    LOST = auto()  # cut within the answer
     TIMED_OUT = auto()  # too slow
     GARBLED = auto()  # no HTTP, or no content that can be read
     REFUSED = auto()  # an answer with a status that is no success
@@ -48,8 +47,9 @@ class RetryPolicy:
     """How often and how patiently a request is repeated.
 
     The wait before attempt n is drawn from 0 to ``base_delay_seconds`` times 2 to the power of n - 2 (full
-    jitter), at most ``max_delay_seconds``. A ``Retry-After`` of the service replaces it and is never undercut;
-    one of more than 60 seconds ends the attempts.
+    jitter), at most ``max_delay_seconds``; after a 429 that names no time it is drawn from half of twice that on.
+    A ``Retry-After`` of the service replaces it and is never undercut; one of more than 60 seconds ends the
+    attempts.
 
     Attributes:
         max_attempts: Requests in all for one verb, the first included.
@@ -71,7 +71,13 @@ class RetryPolicy:
                 raise SettingsError(f"{name} is {seconds!r}: it is a number of seconds from 0 on")
 
     def delay_after(
-        self, failure: Failure, *, attempt: int, is_repeatable: bool, random: Callable[[], float]
+        self,
+        failure: Failure,
+        *,
+        attempt: int,
+        is_repeatable: bool,
+        random: Callable[[], float],
+        time_left: float = math.inf,
     ) -> float | None:
         """Seconds to wait before the next attempt, or None where the failure is to be told.
 
@@ -80,15 +86,25 @@ class RetryPolicy:
             attempt: Which one it was; the first is 1.
             is_repeatable: Whether sending the request twice is harmless.
             random: Gives numbers from 0 up to 1.
+            time_left: Seconds until the verb has to be done.
         """
         if attempt >= self.max_attempts or not self._is_worth_repeating(failure, attempt, is_repeatable):
             return None
-        asked = failure.error.retry_after if isinstance(failure.error, ApiError) else None
-        if asked is not None:
-            return asked if asked <= LONGEST_HONOURED_SECONDS else None
+        delay = self._delay(failure, attempt, random)
+        fits = delay <= LONGEST_PAUSE_SECONDS and delay < time_left
+        return delay if fits else None
+
+    def _delay(self, failure: Failure, attempt: int, random: Callable[[], float]) -> float:
+        if isinstance(failure.error, ApiError) and failure.error.retry_after is not None:
+            return failure.error.retry_after
+        if failure.kind is FailureKind.DROPPED and attempt == 1:
+            return 0.0  # a fresh connection is all it takes (RFC 9112, 9.3.1)
         # The exponent is bounded: 2.0**1024 would overflow long after the ceiling is reached.
-        ceiling = min(self.max_delay_seconds, self.base_delay_seconds * 2.0 ** min(attempt - 1, 64))
-        return random() * ceiling
+        growth = self.base_delay_seconds * 2.0 ** min(attempt - 1, 64)
+        if isinstance(failure.error, RateLimitedError):
+            # Full jitter may come to nothing, and asking again at once is the one wrong answer to "too many".
+            return min(self.max_delay_seconds, 2 * growth) * (1 + random()) / 2
+        return min(self.max_delay_seconds, growth) * random()
 
     @staticmethod
     def _is_worth_repeating(failure: Failure, attempt: int, is_repeatable: bool) -> bool:
@@ -97,10 +113,40 @@ class RetryPolicy:
                 return True
             case FailureKind.UNTRUSTED:
                 return False
-            case FailureKind.LOST | FailureKind.TIMED_OUT:
+            case FailureKind.DROPPED | FailureKind.LOST | FailureKind.TIMED_OUT:
                 return is_repeatable
             case FailureKind.GARBLED:
                 return is_repeatable and attempt == 1  # once: it may have been a proxy's bad moment
             case FailureKind.REFUSED:
                 status = failure.error.status if isinstance(failure.error, ApiError) else 0
                 return status in (RETRIED_STATUSES if is_repeatable else UNTOUCHED_STATUSES)
+
+
+class RetryBudget:
+    """Bounds what a client repeats in all: where everything fails, retries only add to the load.
+
+    Each retry costs tokens, dearer ones those that took long; a success gives them back, and one more.
+    """
+
+    CAPACITY = 100
+
+    def __init__(self) -> None:
+        self.tokens = self.CAPACITY
+
+    @staticmethod
+    def cost_of(failure: Failure) -> int:
+        """What repeating after such a failure costs."""
+        if isinstance(failure.error, RateLimitedError):
+            return 1  # the service says when: waiting presses nobody
+        return 10 if failure.kind is FailureKind.TIMED_OUT else 5
+
+    def spend(self, cost: int) -> bool:
+        """Take tokens for a retry; tells whether there were enough."""
+        if cost > self.tokens:
+            return False
+        self.tokens -= cost
+        return True
+
+    def refund(self, spent: int) -> None:
+        """Give back what a verb spent that has succeeded."""
+        self.tokens = min(self.CAPACITY, self.tokens + spent + 1)

@@ -9,11 +9,12 @@ from datetime import UTC, datetime
 
 from krosai_calls import _arguments, _codec, _hangup, _listing
 from krosai_calls._download import Recordings
+from krosai_calls._hangup import Step
 from krosai_calls._prospects import no_recording
 from krosai_calls._transport import Transport
 from krosai_calls._wire import Endpoint, Request
 from krosai_calls.archive import CallSource
-from krosai_calls.errors import ConnectionFailedError, DecodeError, KrosaiError, NotFoundError, ServerError
+from krosai_calls.errors import ClientStateError, KrosaiError, NotFoundError
 from krosai_calls.models import Call, CallEvent, CallStats, HangupResult, Page, RecordingLink
 
 
@@ -63,17 +64,38 @@ class CallsService:
         return await self._transport.fetch(request, _codec.decode_recording)
 
     async def hang_up(self, call_id: str) -> HangupResult:
-        """End a call; where the answer is lost, look how the call stands."""
+        """End a call; where it is open what came of the order, look how the call stands, and repeat it if need be."""
         request = _arguments.call_request(Endpoint.HANG_UP, call_id, idempotency_key=str(uuid.uuid4()))
+        deadline = self._transport.deadline_in(_hangup.DEADLINE_SECONDS)
+        in_doubt, call = False, None
+        for _ in range(_hangup.MOST_ROUNDS):
+            try:
+                return await self._transport.fetch(
+                    request, lambda answer: _codec.decode_hang_up(answer, call_id), deadline=deadline
+                )
+            except KrosaiError as failed:
+                if _hangup.step_after(failed, in_doubt=in_doubt) is Step.RAISE:
+                    raise
+                failure = failed
+            in_doubt = in_doubt or _hangup.leaves_doubt(failure)
+            call = await self._look(call_id, deadline)
+            step = _hangup.step_after_look(call_id, failure, call)
+            if isinstance(step, HangupResult):
+                return step
+            if step is Step.RAISE:
+                raise failure
+        raise _hangup.uncertain(call_id, call)
+
+    async def _look(self, call_id: str, deadline: float) -> Call | None:
+        request = _arguments.call_request(Endpoint.GET_CALL, call_id)
         try:
-            return await self._transport.fetch(request, lambda answer: _codec.decode_hang_up(answer, call_id))
-        except (ConnectionFailedError, ServerError, DecodeError) as failed:
-            if not _hangup.may_have_been_done(failed):
-                raise
-        call = None
-        with contextlib.suppress(KrosaiError):
-            call = await self.get_call(call_id)
-        return _hangup.result_after_doubt(call_id, call)
+            return await self._transport.fetch(
+                request, lambda answer: _codec.decode_call(answer, call_id), deadline=deadline
+            )
+        except ClientStateError:
+            raise
+        except KrosaiError:
+            return None
 
     def source(self, filters: Mapping[str, object]) -> CallSource:
         """What an archive takes from the service; a wrong filter is an error here, before a folder is made."""

@@ -1,55 +1,39 @@
-"""Requests on the wire: the only user of the aiohttp client.
+"""Requests on the wire: the retry loop, one exchange, and the bodies of storage.
 
-Two sessions: one for the API, which adds the key to each request for the API's own address; one for storage,
-which knows no key. Neither follows redirects, keeps cookies or reads a netrc. Whatever goes wrong leaves here as
-an error of ours that holds no object of aiohttp: a fault is classified inside ``except`` and raised outside of
-it, because even ``raise … from None`` would keep the original, and with it the headers and the key.
+The rules are elsewhere (what to retry in ``_retry``, how fast in ``_ration``, what an answer means in ``_wire``);
+here they are carried out, watched and ended. Whatever goes wrong leaves as an error of ours that holds no object
+of aiohttp.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
 import random as random_module
-import ssl
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
-from typing import TypedDict, TypeVar
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
+from typing import TypeVar
 
 import aiohttp
 from attrs import evolve
 from yarl import URL
 
-from krosai_calls._attempts import Attempts
+from krosai_calls._attempts import Attempts, Retrying
 from krosai_calls._codec import undecodable
+from krosai_calls._faults import FAULTS, failure_of
 from krosai_calls._pace import Pace
-from krosai_calls._retry import Failure, FailureKind
+from krosai_calls._retry import Failure, FailureKind, RetryBudget
+from krosai_calls._scopes import Scopes
+from krosai_calls._sessions import USER_AGENT, Sessions
 from krosai_calls._text import without_query
-from krosai_calls._version import __version__
-from krosai_calls._wire import Answer, BodyEncodingError, Request, decompressed, refusal
-from krosai_calls.errors import (
-    ClientStateError,
-    ConnectionFailedError,
-    DecodeError,
-    RequestTimeoutError,
-    StreamInterruptedError,
-)
-from krosai_calls.settings import ClientSettings, environment_proxy
+from krosai_calls._watch import Watch
+from krosai_calls._wire import Answer, BodyEncodingError, Request, decompressed, rate_hint, refusal, retry_after
+from krosai_calls.errors import ApiError, ClientStateError, DecodeError, StreamInterruptedError
+from krosai_calls.observing import Event, Origin, RequestsPaused, RequestStarted
+from krosai_calls.settings import ClientSettings
 
 T = TypeVar("T")
-
-_USER_AGENT = f"krosai-calls/{__version__}"
-
-
-class _ConnectionLost(Exception):  # noqa: N818 - a signal from the middleware to _failure, never raised out
-    """Stands for the two faults at which aiohttp would repeat a GET by itself."""
-
-    def __init__(self, number: int | None) -> None:
-        super().__init__()
-        self.errno = number
-
-
-_FAULTS = (aiohttp.ClientError, OSError, _ConnectionLost)
 
 
 class StorageAnswer:
@@ -62,8 +46,9 @@ class StorageAnswer:
         received: Bytes of the body that have come so far.
     """
 
-    def __init__(self, response: aiohttp.ClientResponse) -> None:
+    def __init__(self, response: aiohttp.ClientResponse, scopes: Scopes) -> None:
         self._response = response
+        self._scopes = scopes
         self.url = without_query(str(response.url))
         self.status = response.status
         self.headers = _plain_headers(response)
@@ -75,14 +60,17 @@ class StorageAnswer:
         Raises:
             StreamInterruptedError: The body was cut off.
             RequestTimeoutError: Nothing came for too long.
+            ClientStateError: The client was closed meanwhile.
         """
         try:
             piece = await self._response.content.readany()
-        except _FAULTS as fault:
-            failure = _failure(fault, f"GET {self.url}")
+        except FAULTS as fault:
+            failure = failure_of(fault, f"GET {self.url}")
         else:
             self.received += len(piece)
             return piece
+        if self._scopes.is_closed:
+            raise ClientStateError("the client was closed while this was under way")
         if failure.kind is FailureKind.TIMED_OUT:
             raise failure.error
         raise StreamInterruptedError(
@@ -96,9 +84,11 @@ class Transport:
     Args:
         settings: What the client is set to.
         pace: Lets the requests through.
-        session: A session of the caller's, never closed here; None for one of our own.
+        session: A session of the caller's for the API, never closed here; None for one of our own.
+        on_event: Is told what happens, in records of ``observing``.
         sleep: Waits for seconds between attempts.
         random: Gives numbers from 0 up to 1 for the jitter.
+        clock: Seconds that never run backwards.
     """
 
     def __init__(
@@ -107,96 +97,126 @@ class Transport:
         pace: Pace,
         *,
         session: aiohttp.ClientSession | None = None,
+        on_event: Callable[[Event], object] | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         random: Callable[[], float] = random_module.random,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings = settings
         self._pace = pace
-        self._sleep = sleep
-        self._random = random
-        self._lent_session = session
-        self._api_session: aiohttp.ClientSession | None = None
-        self._storage_session: aiohttp.ClientSession | None = None
-        self._closed = False
+        self._sessions = Sessions(settings, session)
+        self._scopes = Scopes()
+        self._responses: set[aiohttp.ClientResponse] = set()
+        self._clock = clock
+        self._watch = Watch(on_event, base_path=settings.base_url.path, clock=clock)
+        self._retrying = Retrying(
+            settings.retry, RetryBudget(), self._scopes.bound(sleep), random, clock, self._watch.tell
+        )
 
-    async def fetch(self, request: Request, decode: Callable[[Answer], T]) -> T:
+    async def fetch(self, request: Request, decode: Callable[[Answer], T], *, deadline: float | None = None) -> T:
         """Send a request as often as the policy wants, and decode its answer.
 
         Args:
             request: What to ask.
             decode: Makes the answer's value, or raises DecodeError.
+            deadline: When it has to be done, on the clock; None for no deadline.
 
         Raises:
             KrosaiError: The last attempt's error; its ``attempts`` says how many there were.
         """
-        attempts = self.new_attempts(is_repeatable=request.is_repeatable)
+        attempts = self.new_attempts(is_repeatable=request.is_repeatable, deadline=deadline)
         while True:
-            outcome = await self._attempt(request, decode, attempts.count + 1)
+            async with self._scopes.entered():
+                outcome = await self._attempt(request, decode, attempts)
             if not isinstance(outcome, Failure):
+                attempts.succeeded()
                 return outcome
             await attempts.wait_or_raise(outcome)
 
-    def count_requests(self) -> int:
-        """How many API requests there have been, every attempt counted."""
-        return self._pace.api_requests
-
-    def new_attempts(self, *, is_repeatable: bool = True) -> Attempts:
-        """The attempts of one verb, to be counted from now on."""
-        return Attempts(self._settings.retry, self._sleep, self._random, is_repeatable=is_repeatable)
-
     @asynccontextmanager
-    async def storage(self, link: str, headers: Mapping[str, str]) -> AsyncIterator[StorageAnswer | Failure]:
+    async def storage(
+        self, link: str, headers: Mapping[str, str], *, attempt: int = 1
+    ) -> AsyncIterator[StorageAnswer | Failure]:
         """Ask storage once for what stands behind a link; where no answer came, say why.
 
         Args:
             link: A presigned link; it goes out byte for byte, for its signature covers every one of them.
             headers: What to send besides; nothing of the API's ever goes to storage.
+            attempt: Which of its verb's requests this is.
         """
-        async with self._pace.storage_request():
-            response = await self._ask_storage(URL(link, encoded=True), headers)
+        async with AsyncExitStack() as stack:
+            async with self._scopes.entered():
+                await stack.enter_async_context(self._pace.storage.passage())
+                response = await self._ask_storage(URL(link, encoded=True), headers, attempt)
             if isinstance(response, Failure):
                 yield response
                 return
-            async with response:
-                yield StorageAnswer(response)
+            self._responses.add(response)
+            stack.callback(self._responses.discard, response)
+            await stack.enter_async_context(response)
+            yield StorageAnswer(response, self._scopes)
 
-    async def _ask_storage(self, url: URL, headers: Mapping[str, str]) -> aiohttp.ClientResponse | Failure:
-        try:
-            return await self._open_storage_session().get(
-                url,
-                headers={"User-Agent": _USER_AGENT, "Accept-Encoding": "identity", **headers},
-                **self._options(url),
-            )
-        except _FAULTS as fault:
-            return _failure(fault, f"GET {without_query(str(url))}")
+    def new_attempts(self, *, is_repeatable: bool = True, deadline: float | None = None) -> Attempts:
+        """The attempts of one verb, to be counted from now on."""
+        return Attempts(self._retrying, is_repeatable=is_repeatable, deadline=deadline)
+
+    def deadline_in(self, seconds: float) -> float:
+        """The moment so many seconds from now, on the transport's clock."""
+        return self._clock() + seconds
+
+    def count_requests(self) -> int:
+        """How many API requests there have been, every attempt counted."""
+        return self._pace.api_requests
 
     async def aclose(self) -> None:
-        """Close what was opened here; a second call does nothing."""
-        self._closed = True
-        for session in (self._api_session, self._storage_session):
-            if session is not None and session is not self._lent_session:
-                await session.close()
+        """End what is under way and close what was opened here; a second call does nothing.
 
-    async def _attempt(self, request: Request, decode: Callable[[Answer], T], number: int) -> T | Failure:
-        settings = self._settings
+        Raises:
+            ClientStateError: The client belongs to another event loop.
+        """
+        if not self._scopes.may_close():
+            return
+        # Closing a session under a reader would leave the reader waiting; closing its answer wakes it.
+        for response in tuple(self._responses):
+            response.close()
+        await self._scopes.close()
+        await self._sessions.aclose()
+
+    async def _attempt(self, request: Request, decode: Callable[[Answer], T], attempts: Attempts) -> T | Failure:
+        endpoint, number = request.endpoint, attempts.count + 1
+        started = RequestStarted("api", endpoint.method, endpoint.template, request.path, number)
+        async with self._pace.api.passage():
+            self._pace.spend_request()
+            with self._watch.exchange(started) as seen:
+                seconds = min(self._settings.timeout_seconds, attempts.seconds_left())
+                answer = seen.outcome = await self._answer(request, number, seconds)
+            if isinstance(answer, Failure):
+                return answer
+            error = refusal(answer, secret=self._settings.api_key.reveal())
+            self._learn("api", answer.status, answer.headers, error)
+        if error is not None:
+            return Failure(FailureKind.REFUSED, error)
         try:
-            async with self._pace.api_request(), asyncio.timeout(settings.timeout_seconds):
-                answer = await self._exchange(request, number)
-            error = refusal(answer, secret=settings.api_key.reveal())
-            return decode(answer) if error is None else Failure(FailureKind.REFUSED, error)
+            return decode(answer)
         except DecodeError as unreadable:
             return Failure(FailureKind.GARBLED, unreadable)
-        except _FAULTS as fault:
-            return _failure(fault, f"{request.endpoint.method} {settings.base_url}{request.path}")
+
+    async def _answer(self, request: Request, number: int, seconds: float) -> Answer | Failure:
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._exchange(request, number)
+        except DecodeError as unreadable:
+            return Failure(FailureKind.GARBLED, unreadable)
+        except FAULTS as fault:
+            return failure_of(fault, f"{request.endpoint.method} {self._settings.base_url}{request.path}")
 
     async def _exchange(self, request: Request, number: int) -> Answer:
         url = URL(f"{self._settings.base_url}{request.path}", encoded=True)
-        session = self._open_api_session()
-        async with session.request(
+        async with self._sessions.api().request(
             request.endpoint.method,
             url.with_query({**self._settings.default_query, **request.query}),
-            headers=self._api_headers(request),
-            **self._options(url),
+            headers=self._sessions.api_headers(request),
+            **self._sessions.options(url),
         ) as response:
             headers = _plain_headers(response)
             answer = Answer(request.endpoint.method, str(url), response.status, headers, attempt=number)
@@ -218,128 +238,31 @@ class Transport:
                 return answer  # its status says enough
             raise undecodable(answer, fault.reason, str(fault)) from None
 
-    def _api_headers(self, request: Request) -> dict[str, str]:
-        settings = self._settings
-        headers = {
-            "Accept": "application/json",
-            "Accept-Encoding": "gzip",
-            "User-Agent": _USER_AGENT,
-            **settings.default_headers,
-        }
-        if settings.organization_id is not None:
-            headers["x-organization-id"] = settings.organization_id
-        if request.idempotency_key is not None:
-            headers["Idempotency-Key"] = request.idempotency_key
-        if settings.auth_scheme == "bearer":
-            headers["Authorization"] = f"Bearer {settings.api_key.reveal()}"
-        else:
-            headers["x-api-key"] = settings.api_key.reveal()
-        return headers
+    async def _ask_storage(
+        self, url: URL, headers: Mapping[str, str], number: int
+    ) -> aiohttp.ClientResponse | Failure:
+        shown = without_query(str(url))
+        with self._watch.exchange(RequestStarted("storage", "GET", "/", url.raw_path, number)) as seen:
+            try:
+                response = await self._sessions.storage().get(
+                    url,
+                    headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **headers},
+                    **self._sessions.options(url),
+                )
+            except FAULTS as fault:
+                seen.outcome = failure_of(fault, f"GET {shown}")
+                return seen.outcome
+            answered = _plain_headers(response)
+            seen.outcome = Answer("GET", shown, response.status, answered, attempt=number)
+        self._learn("storage", response.status, answered, None)
+        return response
 
-    def _open_api_session(self) -> aiohttp.ClientSession:
-        self._require_open()
-        if self._api_session is None:
-            self._api_session = self._lent_session or self._new_session()
-        return self._api_session
-
-    def _open_storage_session(self) -> aiohttp.ClientSession:
-        self._require_open()
-        if self._storage_session is None:
-            lent = self._lent_session
-            self._storage_session = self._new_session(connector=lent.connector if lent else None)
-        return self._storage_session
-
-    @staticmethod
-    def _new_session(connector: aiohttp.BaseConnector | None = None) -> aiohttp.ClientSession:
-        return aiohttp.ClientSession(
-            # The pace bounds what is under way; a second bound here would only count as a timeout.
-            connector=connector or aiohttp.TCPConnector(limit=0),
-            connector_owner=connector is None,
-            cookie_jar=aiohttp.DummyCookieJar(),
-        )
-
-    def _options(self, url: URL) -> _Options:
-        """What holds for every request, spelt out because a lent session has defaults of its own."""
-        return {
-            "allow_redirects": False,
-            "auto_decompress": False,
-            "middlewares": (_without_hidden_repeat,),
-            "proxy": self._settings.proxy or environment_proxy(url),
-            "ssl": self._settings.ssl_context or True,
-            "timeout": aiohttp.ClientTimeout(
-                total=None,
-                sock_connect=self._settings.connect_timeout_seconds,
-                sock_read=self._settings.read_timeout_seconds,
-            ),
-        }
-
-    def _require_open(self) -> None:
-        if self._closed:
-            raise ClientStateError("the client is closed: make a new one")
-
-
-class _Options(TypedDict):
-    allow_redirects: bool
-    auto_decompress: bool
-    middlewares: tuple[aiohttp.ClientMiddlewareType, ...]
-    proxy: str | None
-    ssl: ssl.SSLContext | bool
-    timeout: aiohttp.ClientTimeout
-
-
-async def _without_hidden_repeat(
-    request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType
-) -> aiohttp.ClientResponse:
-    # At these two faults aiohttp sends a GET once more by itself; an attempt is to be one request on the wire.
-    try:
-        return await send(request)
-    except aiohttp.ClientConnectorError:
-        raise
-    except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as lost:
-        number = lost.errno if isinstance(lost, OSError) else None
-    raise _ConnectionLost(number)
-
-
-def _failure(fault: Exception, where: str) -> Failure:
-    """What a fault of aiohttp or of the system means, in our words; the fault itself is left behind."""
-    kind, words = _meaning(fault)
-    error_class = RequestTimeoutError if kind is FailureKind.TIMED_OUT else ConnectionFailedError
-    if isinstance(fault, aiohttp.ConnectionTimeoutError):
-        error_class = RequestTimeoutError
-    error = error_class(f"{where}: {words}")
-    error.sent = kind not in (FailureKind.NEVER_SENT, FailureKind.UNTRUSTED)
-    number = getattr(fault, "errno", None)
-    if isinstance(number, int):
-        error.errno = number
-    return Failure(kind, error)
-
-
-def _meaning(fault: Exception) -> tuple[FailureKind, str]:
-    match fault:  # the order matters: a bad certificate is a connector error too
-        case aiohttp.ClientConnectorCertificateError():
-            return FailureKind.UNTRUSTED, "the server's certificate is not trusted"
-        case aiohttp.ClientConnectorDNSError():
-            return FailureKind.NEVER_SENT, "the host's name does not resolve; is the base URL right?"
-        case aiohttp.ConnectionTimeoutError():
-            return FailureKind.NEVER_SENT, "no connection came about in time"
-        case aiohttp.ClientHttpProxyError():
-            return FailureKind.UNTRUSTED, f"the proxy answered {fault.status}"
-        case aiohttp.ClientConnectorError():
-            return FailureKind.NEVER_SENT, f"no connection: {_system_words(fault)}"
-        case TimeoutError():
-            return FailureKind.TIMED_OUT, "no complete answer in time"
-        case aiohttp.ClientPayloadError():
-            return FailureKind.LOST, "the answer was cut short"
-        case aiohttp.ClientResponseError():
-            # Whatever its status says: that is aiohttp's, for an answer that its parser did not take.
-            return FailureKind.GARBLED, "the answer is no valid HTTP"
-        case _:
-            return FailureKind.LOST, f"the connection was lost: {_system_words(fault)}"
-
-
-def _system_words(fault: Exception) -> str:
-    number = getattr(fault, "errno", None)
-    return os.strerror(number) if isinstance(number, int) and number > 0 else "closed without an answer"
+    def _learn(self, origin: Origin, status: int, headers: Mapping[str, str], error: ApiError | None) -> None:
+        asked = error.retry_after if error is not None else retry_after(headers)
+        gate = self._pace.api if origin == "api" else self._pace.storage
+        pause = gate.note(rate_hint(status, headers, asked, datetime.now(UTC)))
+        if pause > 0:
+            self._watch.tell(RequestsPaused(origin, pause))
 
 
 def _plain_headers(response: aiohttp.ClientResponse) -> dict[str, str]:

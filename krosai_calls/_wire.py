@@ -177,6 +177,7 @@ def _hint(answer: Answer) -> str:
 
 # Fractions are allowed by the service's rate limits page; float() would also take 'nan', '1_0' and '1e3'.
 _SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?", re.ASCII)
+_NUMBER = re.compile(r"[0-9]{1,16}(\.[0-9]{1,9})?", re.ASCII)
 
 
 def retry_after(headers: Mapping[str, str], in_body: object = None) -> float | None:
@@ -215,6 +216,62 @@ def http_date(text: str) -> datetime | None:
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+
+
+@frozen
+class RateHint:
+    """What an answer says of the pace.
+
+    Attributes:
+        requests_per_second: How many the service allows, or None.
+        pause_seconds: How long nothing more should be sent; 0 for not at all.
+        is_refusal: Whether the request itself was too much.
+    """
+
+    requests_per_second: float | None = None
+    pause_seconds: float = 0.0
+    is_refusal: bool = False
+
+
+# A pause longer than this is told to the caller, not waited for.
+LONGEST_PAUSE_SECONDS = 60.0
+
+
+def rate_hint(status: int, headers: Mapping[str, str], asked_to_wait: float | None, now: datetime) -> RateHint:
+    """What an answer says of the pace (rate limits page: Limit is requests per second, Reset a Unix time).
+
+    Args:
+        status: The HTTP status.
+        headers: The answer's headers, names in lower case.
+        asked_to_wait: What ``retry_after`` makes of the answer.
+        now: The present, aware.
+    """
+    limit = _seconds(headers.get("x-ratelimit-limit", "")) or None
+    if status == 429 or (status == 503 and asked_to_wait is not None):
+        pause = asked_to_wait if asked_to_wait is not None and asked_to_wait <= LONGEST_PAUSE_SECONDS else 0.0
+        return RateHint(limit, pause, is_refusal=True)
+    left = _seconds(headers.get("x-ratelimit-remaining", ""))
+    pause = _until_reset(headers, now) if left is not None and left < 1 else 0.0
+    return RateHint(limit, pause)
+
+
+def _until_reset(headers: Mapping[str, str], now: datetime) -> float:
+    """Seconds until the service's window opens again; 0 where it does not say so believably."""
+    text = headers.get("x-ratelimit-reset", "").strip()
+    server_now = http_date(headers.get("date", ""))
+    # Its Date tells whole seconds only: our own clock is finer, where it is right.
+    if server_now is not None and abs((server_now - now).total_seconds()) > 2:
+        now = server_now
+    moment = http_date(text)
+    if moment is not None:
+        seconds = (moment - now).total_seconds()
+    elif not _NUMBER.fullmatch(text):
+        return 0.0
+    elif (number := float(text)) < 1e7:  # some send seconds from now, and some milliseconds since 1970
+        seconds = number
+    else:
+        seconds = (number if number < 1e11 else number / 1000) - now.timestamp()
+    return seconds if 0 < seconds <= LONGEST_PAUSE_SECONDS else 0.0
 
 
 class BodyEncodingError(Exception):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from itertools import chain
 from pathlib import Path
@@ -26,6 +26,7 @@ from krosai_calls.models import (
     Page,
     RecordingLink,
 )
+from krosai_calls.observing import Event
 
 
 class CallsClient:
@@ -49,6 +50,7 @@ class CallsClient:
         max_requests: A budget of API requests for this client's life; each attempt counts, storage does not.
         max_response_bytes: The largest JSON body that is read.
         allow_insecure_http: Whether plain http to a public host is allowed; it shows the key on the way.
+        on_event: Called with small records of ``krosai_calls.observing`` as things happen, for metrics and traces.
         default_headers: Added to every API request, never to storage.
         default_query: Added to every API request, never to storage.
         proxy: A proxy's address; else the environment's.
@@ -74,6 +76,7 @@ class CallsClient:
         max_requests: int | None = None,
         max_response_bytes: int = 16 * 2**20,
         allow_insecure_http: bool = False,
+        on_event: Callable[[Event], object] | None = None,
         default_headers: Mapping[str, str] | None = None,
         default_query: Mapping[str, str] | None = None,
         proxy: str | None = None,
