@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from krosai_calls import _arguments, _codec, _hangup, _listing
 from krosai_calls._download import Recordings
+from krosai_calls._paging import Row
 from krosai_calls._prospects import no_recording
 from krosai_calls._transport import Transport
 from krosai_calls._wire import Endpoint, Request
@@ -36,7 +37,7 @@ class CallsService:
             lambda offset: self.get_page(_arguments.list_request(filters, limit=page_size, offset=offset))
         )
 
-    async def get_page(self, request: Request) -> tuple[Page, tuple[_listing.Row, ...]]:
+    async def get_page(self, request: Request) -> tuple[Page, tuple[Row, ...]]:
         """One page, and its rows in order, each a call or the error that tells why it is none."""
         limit, offset = int(request.query["limit"]), int(request.query["offset"])
         return await self._transport.fetch(
