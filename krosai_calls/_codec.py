@@ -16,7 +16,7 @@ from cattrs import Converter
 from cattrs.gen import make_dict_structure_fn
 
 from krosai_calls._json import UnfitError, load_json
-from krosai_calls._paging import next_offset
+from krosai_calls._paging import Row, next_offset
 from krosai_calls._text import snippet
 from krosai_calls._wire import Answer
 from krosai_calls.errors import DecodeError
@@ -152,7 +152,7 @@ _CONVERTER = _make_converter()
 # --- Answers ---------------------------------------------------------------------------------------------
 
 
-def decode_page(answer: Answer, *, limit: int, offset: int) -> tuple[Page, tuple[Call | DecodeError, ...]]:
+def decode_page(answer: Answer, *, limit: int, offset: int) -> tuple[Page, tuple[Row, ...]]:
     """A page of calls, and its rows in order: each a call, or the error that tells why it is none.
 
     Args:
@@ -164,9 +164,9 @@ def decode_page(answer: Answer, *, limit: int, offset: int) -> tuple[Page, tuple
         DecodeError: The answer is no page.
     """
 
-    def read(body: Any) -> tuple[Page, tuple[Call | DecodeError, ...]]:
+    def read(body: Any) -> tuple[Page, tuple[Row, ...]]:
         name, raw_rows = _rows(body, "calls", "data")
-        rows: list[Call | DecodeError] = []
+        rows: list[Row] = []
         for index, raw in enumerate(raw_rows):
             try:
                 rows.append(_CONVERTER.structure(raw, Call))

@@ -23,7 +23,8 @@ def make_folder(folder: Path) -> None:
     """Make a folder and those above it, each for its owner alone; one that is there stays as it is."""
     if folder.is_dir():
         return
-    make_folder(folder.parent)
+    if folder.parent != folder:
+        make_folder(folder.parent)
     folder.mkdir(mode=_FOLDER_MODE, exist_ok=True)
 
 
@@ -40,9 +41,9 @@ class PartFile:
     def __init__(self, target: Path) -> None:
         self._target = target
         self._part = part_path(target)
-        # Never through a planted link, and never waiting for a FIFO's other end.
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-        flags |= getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+        # Always a file of our own: what stands there may be a link to another, a FIFO, or open to all.
+        self._part.unlink(missing_ok=True)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
         self._descriptor = os.open(self._part, flags, _FILE_MODE)
 
     def write(self, data: bytes) -> None:

@@ -8,11 +8,10 @@ from typing import TypeAlias
 
 from attrs import frozen
 
-from krosai_calls._paging import UnseenCalls
+from krosai_calls._paging import NewRows, Row
 from krosai_calls.errors import DecodeError
 from krosai_calls.models import Call, Page
 
-Row: TypeAlias = Call | DecodeError
 FetchPage: TypeAlias = Callable[[int], Awaitable[tuple[Page, tuple[Row, ...]]]]
 
 
@@ -49,11 +48,10 @@ async def walk(fetch_page: FetchPage) -> AsyncGenerator[ListedPage, None]:
         ListingInconsistentError: The service repeats itself.
     """
     offset: int | None = 0
-    unseen = UnseenCalls()
+    new_rows = NewRows()
     while offset is not None:
         page, rows = await fetch_page(offset)
-        new = unseen.of(page.calls)
-        yield ListedPage(tuple(row for row in rows if isinstance(row, DecodeError) or row.id in new), page.total)
+        yield ListedPage(new_rows.of(rows), page.total)
         offset = page.next_offset
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
+from typing import TypeAlias
 
-from krosai_calls.errors import ListingInconsistentError
+from krosai_calls.errors import DecodeError, ListingInconsistentError
 from krosai_calls.models import Call
+
+Row: TypeAlias = Call | DecodeError
 
 MOST_REPEATS = 2
 
@@ -26,25 +29,25 @@ def next_offset(offset: int, rows: int, total: int | None) -> int | None:
     return offset + rows
 
 
-class UnseenCalls:
-    """Drops what the page before already had: a new call shifts its neighbours by a row."""
+class NewRows:
+    """Drops what the page before already had, and what stands twice: a new call shifts its neighbours by a row."""
 
     def __init__(self) -> None:
         self._last_page: frozenset[str] = frozenset()
         self._repeats = 0
 
-    def of(self, calls: Iterable[Call]) -> frozenset[str]:
-        """The ids on the next page that were not on the last one.
+    def of(self, rows: Sequence[Row]) -> tuple[Row, ...]:
+        """The rows of the next page that are new, in order; one that is no call is always new.
 
         Raises:
-            ListingInconsistentError: Two pages in a row had nothing new: the service ignores the offset.
+            ListingInconsistentError: Pages in a row had no new call: the service ignores the offset.
         """
-        page = frozenset(call.id for call in calls)
-        unseen = page - self._last_page
-        self._repeats = self._repeats + 1 if page and not unseen else 0
+        calls = {row.id: row for row in reversed(rows) if isinstance(row, Call)}
+        new = calls.keys() - self._last_page
+        self._repeats = 0 if new or not rows else self._repeats + 1
         if self._repeats == MOST_REPEATS:
             raise ListingInconsistentError(
                 "the service gives the same page again and again, whatever offset is asked for"
             )
-        self._last_page = page
-        return unseen
+        self._last_page = frozenset(calls)
+        return tuple(row for row in rows if not isinstance(row, Call) or (row.id in new and row is calls[row.id]))

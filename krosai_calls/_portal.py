@@ -29,11 +29,20 @@ class Portal:
 
     A daemon thread and its loop start at the first ``run``, so that a portal made before a fork and not yet
     used works in the child. One used before a fork says so there: its thread exists in the parent only.
+
+    Args:
+        name: The thread's name.
+        last: Run on the loop before it stops, however that comes: the place to close what lives on it.
     """
 
-    def __init__(self, name: str = "krosai-calls") -> None:
+    def __init__(
+        self, name: str = "krosai-calls", *, last: Callable[[], Coroutine[Any, Any, None]] | None = None
+    ) -> None:
         self._name = name
-        self._starting = threading.Lock()
+        self._last = last
+        self._waiting: set[Future[Any]] = set()
+        # Reentrant: the garbage collector may dispose of an iterator in the middle of a start.
+        self._starting = threading.RLock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._stop: weakref.finalize[Any, Any] | None = None
@@ -60,9 +69,11 @@ class Portal:
             started.append(task)
             task.add_done_callback(lambda done: _relay(done, answer))
 
+        self._waiting.add(answer)
         try:
             loop.call_soon_threadsafe(start)
         except RuntimeError:  # closed between the check and here
+            self._waiting.discard(answer)
             coroutine.close()
             raise ClientStateError("closed: make a new client") from None
         try:
@@ -73,7 +84,11 @@ class Portal:
                 answer.exception(timeout=CLEAN_UP_SECONDS)
             raise
         except CancelledError:
+            if not started:
+                coroutine.close()
             raise ClientStateError("closed while this call was under way") from None
+        finally:
+            self._waiting.discard(answer)
 
     def iterate(self, source: AsyncGenerator[T, None]) -> Iterator[T]:
         """Step through an async generator; it advances only when it is stepped.
@@ -100,24 +115,22 @@ class Portal:
             closing = self._loop.create_task(source.aclose())
             self._closings.add(closing)
             closing.add_done_callback(self._closings.discard)
-        elif not self._closed and os.getpid() == self._pid:
-            self.run(source.aclose)
+        elif self._stop is not None and self._stop.alive and os.getpid() == self._pid:
+            # The loop may go at this very moment, or have closed the source by itself.
+            with contextlib.suppress(RuntimeError):
+                self.run(source.aclose)
 
-    def close(self, last: Callable[[], Coroutine[Any, Any, None]] | None = None) -> None:
+    def close(self) -> None:
         """Cancel what is under way, stop the loop and end its thread. A second call does nothing.
 
-        Args:
-            last: Run on the loop before it stops, if it ever started: the place to close what lives on it.
+        Raises:
+            Exception: Whatever the last thing to run raised; the loop and its thread have ended all the same.
         """
         with self._starting:
-            was_closed, self._closed = self._closed, True
-        if self._stop is None or was_closed or os.getpid() != self._pid:
-            return
-        try:
-            if last is not None and self._loop is not None and threading.current_thread() is not self._thread:
-                asyncio.run_coroutine_threadsafe(last(), self._loop).result(CLEAN_UP_SECONDS)
-        finally:
-            self._stop()
+            self._closed = True
+        failed = self._stop() if self._stop is not None else None
+        if failed is not None:
+            raise failed
 
     def _usable_loop(self) -> asyncio.AbstractEventLoop:
         with self._starting:
@@ -135,27 +148,53 @@ class Portal:
     def _start(self) -> None:
         self._pid = os.getpid()
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=_serve, args=(self._loop,), name=self._name, daemon=True)
+        serving = (self._loop, self._waiting)
+        self._thread = threading.Thread(target=_serve, args=serving, name=self._name, daemon=True)
         self._thread.start()
-        self._stop = weakref.finalize(self, _shut, self._loop, self._thread, self._pid)
+        self._stop = weakref.finalize(self, _shut, self._loop, self._thread, self._pid, self._last)
 
 
-def _serve(loop: asyncio.AbstractEventLoop) -> None:
+def _serve(loop: asyncio.AbstractEventLoop, waiting: set[Future[Any]]) -> None:
     # Leaving the runner cancels what is left, closes async generators and the executor.
     with asyncio.Runner(loop_factory=lambda: loop) as runner:
         runner.get_loop().run_forever()
+    # Whoever handed over a coroutine while the loop was winding up would wait for ever.
+    for answer in tuple(waiting):
+        if answer.cancel():
+            answer.set_running_or_notify_cancel()
 
 
-def _shut(loop: asyncio.AbstractEventLoop, thread: threading.Thread, pid: int) -> None:
+def _shut(
+    loop: asyncio.AbstractEventLoop,
+    thread: threading.Thread,
+    pid: int,
+    last: Callable[[], Coroutine[Any, Any, None]] | None,
+) -> Exception | None:
     if os.getpid() != pid:
-        return  # a forked child: the loop is the parent's
+        return None  # a forked child: the loop is the parent's
+    failures: list[Exception] = []
+    windings: list[asyncio.Task[None]] = []
+
+    async def wind_up() -> None:
+        try:
+            if last is not None:
+                await asyncio.wait_for(last(), CLEAN_UP_SECONDS)
+        except Exception as failure:  # noqa: BLE001 - told by close, or by nobody: this may be the interpreter's end
+            failures.append(failure)
+        finally:
+            loop.stop()
+
     with contextlib.suppress(RuntimeError):  # already closed
-        loop.call_soon_threadsafe(loop.stop)
+        # Not run at once: the loop may be in another thread, or in the middle of a step of this one.
+        loop.call_soon_threadsafe(lambda: windings.append(loop.create_task(wind_up())))
     if threading.current_thread() is not thread:
         thread.join()
+    return failures[0] if failures else None
 
 
 def _relay(task: asyncio.Task[T], answer: Future[T]) -> None:
+    if answer.done():
+        return  # cancelled when the loop had gone
     if task.cancelled():
         answer.cancel()
         answer.set_running_or_notify_cancel()

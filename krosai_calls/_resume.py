@@ -9,6 +9,8 @@ from attrs import frozen
 
 from krosai_calls._retry import RETRIED_STATUSES
 
+MOST_DIGITS = 19
+
 
 class Verdict(Enum):
     """What to do with an answer of storage."""
@@ -63,7 +65,7 @@ def promised_length(headers: Mapping[str, str], size_in_link: int | None) -> Len
     if encoding not in ("", "identity"):
         return Length(None, f"storage sent it compressed ({encoding[:20]!r}), although nobody asked for that")
     text = headers.get("content-length", "")
-    on_the_wire = int(text) if text.isascii() and text.isdigit() else None
+    on_the_wire = int(text) if text.isascii() and text.isdigit() and len(text) < MOST_DIGITS else None
     told = size_in_link if size_in_link is not None and size_in_link >= 0 else None
     if on_the_wire is not None and told is not None and on_the_wire != told:
         return Length(None, f"storage sends {on_the_wire} bytes where the API says {told}")

@@ -11,6 +11,8 @@ from attrs import frozen
 from krosai_calls._wire import LONGEST_PAUSE_SECONDS
 from krosai_calls.errors import ApiError, KrosaiError, RateLimitedError, SettingsError
 
+LONGEST_DELAY_SECONDS = 86_400
+
 # The service did not do it, or may do it now. 501 and the rest of 4xx will not change by asking again.
 RETRIED_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 # Refused before anything was done, so that even a POST may be sent again.
@@ -67,8 +69,9 @@ class RetryPolicy:
             raise SettingsError(f"max_attempts is {self.max_attempts!r}: it is a whole number from 1 on")
         for name in ("base_delay_seconds", "max_delay_seconds"):
             seconds = getattr(self, name)
-            if not isinstance(seconds, int | float) or not 0 <= seconds < math.inf:
-                raise SettingsError(f"{name} is {seconds!r}: it is a number of seconds from 0 on")
+            is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+            if not is_number or not 0 <= seconds <= LONGEST_DELAY_SECONDS:
+                raise SettingsError(f"{name} is {str(seconds)[:20]}: it is a number of seconds from 0 to a day's")
 
     def delay_after(
         self,

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from krosai_calls import _arguments, _codec, _hangup, _listing
 from krosai_calls._download import Recordings
 from krosai_calls._hangup import Step
+from krosai_calls._paging import Row
 from krosai_calls._prospects import no_recording
 from krosai_calls._transport import Transport
 from krosai_calls._wire import Endpoint, Request
@@ -37,7 +38,7 @@ class CallsService:
             lambda offset: self.get_page(_arguments.list_request(filters, limit=page_size, offset=offset))
         )
 
-    async def get_page(self, request: Request) -> tuple[Page, tuple[_listing.Row, ...]]:
+    async def get_page(self, request: Request) -> tuple[Page, tuple[Row, ...]]:
         """One page, and its rows in order, each a call or the error that tells why it is none."""
         limit, offset = int(request.query["limit"]), int(request.query["offset"])
         return await self._transport.fetch(
@@ -64,7 +65,7 @@ class CallsService:
         return await self._transport.fetch(request, _codec.decode_recording)
 
     async def hang_up(self, call_id: str) -> HangupResult:
-        """End a call; where it is open what came of the order, look how the call stands, and repeat it if need be."""
+        """End a call; where it is open what came of the order, look at the call, and repeat it if need be."""
         request = _arguments.call_request(Endpoint.HANG_UP, call_id, idempotency_key=str(uuid.uuid4()))
         deadline = self._transport.deadline_in(_hangup.DEADLINE_SECONDS)
         in_doubt, call = False, None

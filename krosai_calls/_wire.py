@@ -18,7 +18,7 @@ from typing import Any
 from attrs import field, frozen
 
 from krosai_calls._json import UnfitError, load_json
-from krosai_calls._text import redacted, visible
+from krosai_calls._text import redacted, redacted_json, visible
 from krosai_calls.errors import (
     ApiError,
     AuthenticationError,
@@ -145,12 +145,15 @@ def refusal(answer: Answer, *, secret: str = "") -> ApiError | None:
         status=answer.status,
         code=code,
         message=message,
-        details=details if isinstance(details, dict) else None,
+        details=redacted_json(details, secret) if isinstance(details, dict) else None,
         request_id=_short(answer.request_id, secret),
         retry_after=retry_after(answer.headers, said.get("retry_after")),
         method=answer.method,
         url=answer.url,
     )
+
+
+_LONGEST_WORDS = 2000
 
 
 def _error_body(body: bytes) -> dict[str, Any]:
@@ -166,7 +169,8 @@ def _error_body(body: bytes) -> dict[str, Any]:
 
 
 def _short(text: object, secret: str) -> str | None:
-    return visible(redacted(text, secret))[:200] if isinstance(text, str) and text else None
+    # Cut first: a body may be megabytes of words.
+    return visible(redacted(text[:_LONGEST_WORDS], secret))[:200] if isinstance(text, str) and text else None
 
 
 def _hint(answer: Answer) -> str:
@@ -176,6 +180,7 @@ def _hint(answer: Answer) -> str:
 
 
 # Fractions are allowed by the service's rate limits page; float() would also take 'nan', '1_0' and '1e3'.
+_DATE = re.compile(r"[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9:]{8} GMT", re.ASCII)
 _SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?", re.ASCII)
 _NUMBER = re.compile(r"[0-9]{1,16}(\.[0-9]{1,9})?", re.ASCII)
 
@@ -189,9 +194,10 @@ def retry_after(headers: Mapping[str, str], in_body: object = None) -> float | N
         headers: The answer's headers, names in lower case.
         in_body: The body's ``retry_after``, whatever it is.
     """
-    value = headers.get("retry-after", "")
-    figures = [_seconds(part) for part in (value, *value.split(","))]
-    figures += [_date_seconds(value, headers.get("date", ""))]
+    value, server_date = headers.get("retry-after", ""), headers.get("date", "")
+    dates = [date for date in (value, *_DATE.findall(value)) if date]
+    figures = [_date_seconds(date, server_date) for date in dates]
+    figures += [_seconds(part) for part in _DATE.sub("", value).split(",")]
     if isinstance(in_body, str):
         figures += [_seconds(in_body)]
     elif isinstance(in_body, int | float) and not isinstance(in_body, bool):

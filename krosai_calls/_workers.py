@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from krosai_calls.errors import KrosaiError
 
@@ -42,15 +42,27 @@ async def run_workers(jobs: AsyncGenerator[J, None], do: Callable[[J], Awaitable
             await do(job)
 
     feeder = asyncio.create_task(feed())
-    tasks = [feeder, *(asyncio.create_task(work()) for _ in range(count))]
+    tasks: list[asyncio.Task[Any]] = [feeder, *(asyncio.create_task(work()) for _ in range(count))]
     try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+        await _until_one_fails(tasks)
     finally:
+        cancelled = {task for task in tasks if task.cancelled()}  # by itself, not from here
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
     for task in tasks:
         if not task.cancelled() and (error := task.exception()) is not None:
             raise error
+        if task in cancelled:
+            raise asyncio.CancelledError
     if (ended_by := feeder.result()) is not None:
         raise ended_by
+
+
+async def _until_one_fails(tasks: Sequence[asyncio.Task[Any]]) -> None:
+    # Not FIRST_EXCEPTION: a task that ends as cancelled is none, and the others would be waited for for ever.
+    left = set(tasks)
+    while left:
+        done, left = await asyncio.wait(left, return_when=asyncio.FIRST_COMPLETED)
+        if any(task.cancelled() or task.exception() is not None for task in done):
+            return

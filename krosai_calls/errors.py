@@ -33,6 +33,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from krosai_calls._text import visible
+
 
 class KrosaiError(Exception):
     """The root of every error of this package.
@@ -44,7 +46,8 @@ class KrosaiError(Exception):
     attempts: int = 0
 
     def __init__(self, message: str = "") -> None:
-        super().__init__(message)
+        # Here, where every message passes: a server's words in it can drive no terminal.
+        super().__init__(visible(message))
 
     def __reduce__(self) -> tuple[Any, ...]:
         # OSError keeps errno outside __dict__ and rebuilds itself from it; ours travel by their own fields.

@@ -139,7 +139,11 @@ class Call(Record):
     answered_at: datetime | None = None
     completed_at: datetime | None = None
     hangup_cause: HangupCause | str | None = None
-    metadata: dict[str, Any] | None = field(default=None, hash=False)
+    metadata: dict[str, Any] | None = None
+
+    def __hash__(self) -> int:
+        # What the service sent as a status may be a list; the id is always there, and enough.
+        return hash(self.id)
 
     @property
     def has_ended(self) -> bool:
@@ -244,6 +248,9 @@ class HangupResult(Record):
     id: str
     status: CallStatus | str | None = None
     hangup_cause: HangupCause | str | None = None
+
+    def __hash__(self) -> int:
+        return hash(self.id)
 
 
 @frozen

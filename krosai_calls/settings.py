@@ -25,6 +25,7 @@ AUTH_SCHEMES: Final = ("x-api-key", "bearer")
 
 # Names that only a local resolver knows; a name of one label is a container or a host next door.
 _PRIVATE_SUFFIXES = ("localhost", "local", "internal", "lan", "home.arpa", "test")
+_LABEL = re.compile(r"[a-z][a-z0-9-]*", re.ASCII)
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
 _HEADER_VALUE = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?", re.ASCII)
 
@@ -88,6 +89,8 @@ class ClientSettings:
         if self.organization_id is not None:
             headers["x-organization-id"] = self.organization_id
         _check_headers(headers)
+        _check_query(self.default_query)
+        _check_proxy(self.proxy)
         if self.base_url.scheme != "https" and not self.allow_insecure_http:
             _check_private(self.base_url)
 
@@ -124,11 +127,18 @@ def environment_proxy(url: URL) -> str | None:
     The variables are read as the standard library reads them. aiohttp's own reading would send the credentials
     of a netrc along, to storage as well.
     """
-    host = url.host or ""
-    if host == "localhost" or host == "::1" or host.startswith("127.") or urllib.request.proxy_bypass(host):
+    if _is_loopback(url.host or "") or urllib.request.proxy_bypass(url.authority):
         return None
     proxies = urllib.request.getproxies()
-    return proxies.get(url.scheme) or proxies.get("all")
+    proxy = proxies.get(url.scheme) or proxies.get("all")
+    return f"http://{proxy}" if proxy and "://" not in proxy else proxy
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
 
 
 def _checked_key(key: object) -> Secret:
@@ -164,7 +174,9 @@ def _checked_base_url(address: object) -> URL:
         raise SettingsError("the base URL holds a user or password: the key is the only credential")
     if "?" in address or "#" in address:
         raise SettingsError("the base URL holds a query or fragment: parameters go into default_query")
-    return url.with_path(url.path.rstrip("/"))
+    # Byte for byte, but for the host's capitals and the last slash.
+    path = address.split("://", 1)[1].partition("/")[2].rstrip("/")
+    return URL(f"{url.origin()}/{path}" if path else str(url.origin()), encoded=True)
 
 
 def _check_private(url: URL) -> None:
@@ -172,7 +184,8 @@ def _check_private(url: URL) -> None:
     try:
         is_private = ipaddress.ip_address(host).is_private
     except ValueError:
-        is_private = "." not in host or host.endswith(tuple("." + suffix for suffix in _PRIVATE_SUFFIXES))
+        # A name of digits alone, or 0x…, is an address that the system may resolve to anywhere.
+        is_private = bool(_LABEL.fullmatch(host)) or host.endswith(tuple(f".{end}" for end in _PRIVATE_SUFFIXES))
     if not is_private:
         raise SettingsError(
             f"plain http to {url.host} would show the API key on the way: use https, or say"
@@ -186,6 +199,17 @@ def _check_headers(headers: Mapping[str, str]) -> None:
             raise SettingsError(f"{name!r} is no header name")
         if not isinstance(value, str) or not _HEADER_VALUE.fullmatch(value):
             raise SettingsError(f"the header {name} has a value that cannot be sent")
+
+
+def _check_query(query: Mapping[str, str]) -> None:
+    for name, value in query.items():
+        if not isinstance(name, str) or not isinstance(value, str):
+            raise SettingsError(f"default_query has {name!r} with something else than a text")
+
+
+def _check_proxy(proxy: str | None) -> None:
+    if proxy is not None and not proxy.startswith(("http://", "https://")):
+        raise SettingsError("the proxy is no address such as http://proxy.example:3128")
 
 
 def _check_number(name: str, value: object, *, unit: str) -> None:

@@ -85,7 +85,7 @@ class CallsClient:
         # First of all, while there are no locals but the arguments.
         given = {name: value for name, value in locals().items() if name != "self"}
         self._client = AsyncCallsClient(**given)
-        self._portal = Portal()
+        self._portal = Portal(last=self._client.aclose)
 
     def __enter__(self) -> CallsClient:
         return self
@@ -100,7 +100,7 @@ class CallsClient:
 
     def close(self) -> None:
         """Close what the client has opened; a second call does nothing."""
-        self._portal.close(last=self._client.aclose)
+        self._portal.close()
 
     def list_calls(
         self,

@@ -9,7 +9,7 @@ from attrs import frozen
 
 # A label opens a line: [Agent]: … ; it may be any words. Without the brackets ("Note: call back") a colon is
 # just a colon, and what it stands in stays part of the turn.
-_LABEL = re.compile(r"^[ \t]*\[(?P<speaker>[^\[\]\r\n]+)\][ \t]*:[ \t]?", re.MULTILINE)
+_LABEL = re.compile(r"^[ \t]*\[(?P<speaker>[^\[\]\r\n]*[^\[\]\s][^\[\]\r\n]*)\][ \t]*:[ \t]?", re.MULTILINE)
 
 
 @frozen
@@ -40,14 +40,16 @@ def parse_transcript(text: str | None) -> list[Turn]:
     if not text or text.isspace():
         return []
     labels = list(_LABEL.finditer(text))
-    before = text[: labels[0].start()] if labels else text
+    if not labels:
+        return [Turn(None, text.strip())]
+    before = text[: labels[0].start()]
     turns = [Turn(None, before.strip())] if before.strip() else []
-    ends = [label.start() for label in labels[1:]] + [len(text)]
-    for label, end in zip(labels, ends, strict=True):
+    for label, next_label in zip(labels, [*labels[1:], None], strict=True):
+        end = len(text) if next_label is None else next_label.start()
         turns.append(Turn(label["speaker"].strip(), text[label.end() : end].strip()))
     return turns
 
 
 def format_transcript(turns: Iterable[Turn]) -> str:
-    """The text that ``parse_transcript`` reads as these turns, one turn a line."""
+    """Turns as a text, each on a line of its own; what ``parse_transcript`` gave, it reads as the same turns."""
     return "\n".join(f"[{turn.speaker}]: {turn.text}" if turn.speaker else turn.text for turn in turns)

@@ -12,7 +12,8 @@ PACKAGE = ROOT / "krosai_calls"
 
 # A module imports only modules of the rows above its own.
 LAYERS = (
-    ("_version", "errors", "_text", "_mp3", "_names", "_callbacks", "_json"),
+    ("_version", "_text", "_mp3", "_names", "_callbacks", "_json"),
+    ("errors",),
     ("transcripts", "_wire", "_files", "_portal", "_retry"),
     ("models", "_resume"),
     ("_paging", "_prospects", "_arguments"),

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 
 import click
 
-from krosai_calls._text import visible
 from krosai_calls._version import __version__
 from krosai_calls.cli import acting, reading, serving
 from krosai_calls.cli.exits import ADVICE_BY_EXIT, Exit, exit_for
-from krosai_calls.cli.output import Output, ReaderGoneError, TerminatedError
+from krosai_calls.cli.output import Output, ReaderGoneError, TerminatedError, give_up
 from krosai_calls.cli.setup import Setup
 from krosai_calls.errors import KrosaiError
 
@@ -57,16 +55,18 @@ def run(arguments: Sequence[str] | None) -> int:
         code = exit_for(error)
         advice = ADVICE_BY_EXIT.get(code)
         return _say(f"{error}\n  {advice}" if advice else str(error), code)
-    except ReaderGoneError:
-        # Python flushes stdout once more at exit, which must find somewhere to go.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (ReaderGoneError, SystemExit):  # the latter is what click makes of a reader that has gone
+        give_up(sys.stdout)
         return Exit.DONE
     except OSError as fault:
+        give_up(sys.stdout)
         return _say(f"the output cannot be written: {fault.strerror}", Exit.UNUSABLE)
     except TerminatedError:
         return _say("told to end; what is done is kept", Exit.TERMINATED)
 
 
 def _say(words: str, code: Exit) -> int:
-    sys.stderr.write(f"{PROGRAM}: {os.linesep.join(visible(line) for line in words.split(chr(10)))}\n")
+    out = Output(as_json=False)
+    for line in f"{PROGRAM}: {words}".splitlines():
+        out.note(line)
     return code

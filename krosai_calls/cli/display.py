@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 from krosai_calls._text import visible
 
@@ -28,13 +28,15 @@ def text_of(value: object) -> str:
 
 def time_of(moment: datetime | None) -> str:
     """A moment to the second, UTC."""
-    return NOTHING if moment is None else moment.strftime("%Y-%m-%d %H:%M:%S")
+    return NOTHING if moment is None else moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def duration_of(seconds: float | None) -> str:
     """A length of time: 8s, 3m05s, 1h02m03s."""
     if seconds is None:
         return NOTHING
+    if not 0 <= seconds < 1e9:
+        return f"{seconds:g}s"  # whatever it is, it is no length of a call
     whole = round(seconds)
     hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
     if hours:
@@ -53,11 +55,11 @@ def cost_of(cents: float | None) -> str:
 def size_of(count: int) -> str:
     """A number of bytes: 0 B, 412 kB, 48.1 MB."""
     amount = float(count)
-    for unit in ("B", "kB", "MB", "GB"):
-        if amount < 1000 or unit == "GB":
-            break
+    for unit, digits in (("B", 0), ("kB", 0), ("MB", 1)):
+        if round(amount, digits) < 1000:
+            return f"{amount:.{digits}f} {unit}"
         amount /= 1000
-    return f"{amount:.0f} {unit}" if unit in ("B", "kB") else f"{amount:.1f} {unit}"
+    return f"{amount:.1f} GB"
 
 
 def count_of(number: int, noun: str) -> str:

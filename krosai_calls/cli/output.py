@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TextIO
 
 from krosai_calls._text import visible
 from krosai_calls.cli.display import STATUS_STYLES, text_of
@@ -82,7 +84,11 @@ class Output:
 
     def note(self, text: str) -> None:
         """A word to the person at the keyboard, beside the data."""
-        sys.stderr.write(_encodable(visible(text), sys.stderr) + "\n")
+        try:
+            sys.stderr.write(_encodable(visible(text), sys.stderr) + "\n")
+            sys.stderr.flush()
+        except OSError:  # nobody listens, and there is nobody to tell
+            give_up(sys.stderr)
 
     def table(self, columns: Sequence[Column], rows: Iterable[Sequence[object]]) -> None:
         """Rows for people, as wide as the terminal allows; an id is never cut."""
@@ -94,7 +100,8 @@ class Output:
         widths = [
             max([len(column.title), *(len(row[index]) for row in cells)]) for index, column in enumerate(columns)
         ]
-        kept = fitting(columns, widths, shutil.get_terminal_size().columns)
+        room = shutil.get_terminal_size().columns
+        kept = fitting(columns, widths, room)
         table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="bold")
         for index in kept:
             table.add_column(
@@ -105,7 +112,10 @@ class Output:
             )
         for row in cells:
             table.add_row(*(Text(row[index], style=STATUS_STYLES.get(row[index], "")) for index in kept))
-        console = Console(file=sys.stdout, highlight=False)
+        # Where even the columns that stay are wider than the terminal, it wraps them; nothing is cut.
+        width = max(room, sum(widths[index] + _GAP for index in kept))
+        # The height is of no use here, but without it rich takes a dumb terminal for one of 80 columns.
+        console = Console(file=sys.stdout, highlight=False, width=width, height=25)
         with console.capture() as drawn:
             console.print(table)
         self._write(_encodable(drawn.get(), sys.stdout))
@@ -118,6 +128,12 @@ class Output:
                 sys.stdout.flush()
         except BrokenPipeError:
             raise ReaderGoneError from None
+
+
+def give_up(stream: TextIO) -> None:
+    """Let what is still to be written go nowhere: Python flushes once more at exit, and would complain."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _encodable(text: str, stream: Any) -> str:
