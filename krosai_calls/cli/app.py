@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -15,11 +16,13 @@ from krosai_calls.cli.setup import Setup
 from krosai_calls.errors import KrosaiError
 
 PROGRAM = "krosai-calls"
+LOG_LEVELS = ("debug", "info")
 
 
 @click.group(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="The API key comes from KROSAI_API_KEY. Without an account: krosai-calls --sandbox list",
+    epilog="The API key comes from KROSAI_API_KEY. Without an account: krosai-calls --sandbox list."
+    " KROSAI_LOG=debug or info tells on stderr what goes over the wire.",
 )
 @click.option("--sandbox", is_flag=True, help="Use an embedded stand-in: no account, no network, invented calls.")
 @click.option("--base-url", metavar="URL", help="The API's address, if not KROSAI_BASE_URL or the default.")
@@ -43,6 +46,7 @@ def run(arguments: Sequence[str] | None) -> int:
     """
     words = None if arguments is None else list(arguments)
     try:
+        switch_on_log()
         code = program.main(args=words, prog_name=PROGRAM, standalone_mode=False)
         Output(as_json=False).flush()
         return int(code or Exit.DONE)
@@ -63,6 +67,23 @@ def run(arguments: Sequence[str] | None) -> int:
         return _say(f"the output cannot be written: {fault.strerror}", Exit.UNUSABLE)
     except TerminatedError:
         return _say("told to end; what is done is kept", Exit.TERMINATED)
+
+
+def switch_on_log() -> None:
+    """Let the package's log lines go to stderr, where KROSAI_LOG asks for them."""
+    level = os.environ.get("KROSAI_LOG", "")
+    if not level:
+        return
+    if level not in LOG_LEVELS:
+        raise click.UsageError(f"KROSAI_LOG is {level!r}: it is {' or '.join(LOG_LEVELS)}")
+    import logging
+
+    logger = logging.getLogger("krosai_calls")
+    logger.setLevel(level.upper())
+    if not logger.handlers:
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        logger.addHandler(handler)
 
 
 def _say(words: str, code: Exit) -> int:
