@@ -8,8 +8,8 @@ import math
 import sys
 from typing import Any, Final
 
-# Python 3.12 and 3.13 bound the nesting that their JSON parser follows by a number that a thread with a small stack
-# (on macOS any but the main one) does not survive. 3.11 counts it as it counts calls, and 3.14 looks at the stack.
+# Python 3.12 and 3.13 bound the nesting that their JSON parser follows by a number that a thread with a small
+# stack (on macOS any but the main one) does not survive. 3.11 counts it as calls, and 3.14 looks at the stack.
 _PARSER_TRUSTS_THE_STACK: Final = (3, 12) <= sys.version_info < (3, 14)
 MOST_NESTING: Final = 500
 _ALL_BUT_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
