@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from contract_server import make_client
+from contract_client import make_client
 from raw_server import RawServer
 
 from krosai_calls import AsyncCallsClient
