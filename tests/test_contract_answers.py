@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from contract_server import ContractServer, Manner, make_call, make_client, read, same
+from contract_client import make_client, read, same
+from contract_server import ContractServer, Manner, make_call
 
 from krosai_calls import CallDirection, CallStatus, HangupCause
 

@@ -13,7 +13,7 @@ import zlib
 from typing import Any
 
 import pytest
-from contract_server import everything_in, fail_to_read, make_client
+from contract_client import everything_in, fail_to_read, make_client
 from raw_server import Answer, Headers, RawServer, answer
 
 from krosai_calls.errors import ConnectionFailedError, DecodeError

@@ -8,7 +8,8 @@ import pickle
 from typing import Any
 
 import pytest
-from contract_server import KEY, make_client
+from contract_client import make_client
+from contract_server import KEY
 from raw_server import Answer, RawServer, answer
 
 from krosai_calls.errors import (

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 import trustme
-from contract_server import KEY, ContractServer, Manner, make_call, make_client
+from contract_client import make_client
+from contract_server import KEY, ContractServer, Manner, make_call
 from raw_server import RawServer, answer
 
 from krosai_calls.errors import ApiError, KrosaiError

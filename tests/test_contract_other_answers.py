@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from contract_server import ContractServer, Manner, make_call, make_client, read, same
+from contract_client import make_client, read, same
+from contract_server import ContractServer, Manner, make_call
 from raw_server import RawServer, answer
 
 from krosai_calls.errors import ApiError, BadRequestError, ConflictError, NotFoundError

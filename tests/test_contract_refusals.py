@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from contract_server import make_client
+from contract_client import make_client
 from raw_server import RawServer
 
 from krosai_calls import AsyncCallsClient
@@ -32,7 +32,7 @@ async def use(result: Any) -> None:
             pass
 
 
-async def assert_refused(verb: Use) -> None:
+async def check_refused(verb: Use) -> None:
     async with RawServer() as server, make_client(server.url) as client:
         with pytest.raises(InvalidArgumentError):
             await use(verb(client))
@@ -41,14 +41,14 @@ async def assert_refused(verb: Use) -> None:
 
 @pytest.mark.parametrize("limit", [0, 101, -1, True, False, 1.5, "10", 10**30], ids=repr)
 async def test_a_limit_outside_1_to_100_is_refused(limit: Any) -> None:
-    await assert_refused(lambda c: c.list_calls(limit=limit))
-    await assert_refused(lambda c: c.iter_calls(page_size=limit))
-    await assert_refused(lambda c: c.iter_pages(page_size=limit))
+    await check_refused(lambda c: c.list_calls(limit=limit))
+    await check_refused(lambda c: c.iter_calls(page_size=limit))
+    await check_refused(lambda c: c.iter_pages(page_size=limit))
 
 
 @pytest.mark.parametrize("offset", [-1, True, 1.5, "10"], ids=repr)
 async def test_an_offset_that_is_no_count_is_refused(offset: Any) -> None:
-    await assert_refused(lambda c: c.list_calls(offset=offset))
+    await check_refused(lambda c: c.list_calls(offset=offset))
 
 
 NAIVE = MOMENT.replace(tzinfo=None)
@@ -71,7 +71,7 @@ BAD_SPANS = [
 @pytest.mark.parametrize("verb", ["list_calls", "get_stats", "iter_calls", "iter_pages"])
 @pytest.mark.parametrize("span", BAD_SPANS)
 async def test_a_span_that_cannot_be_right_is_refused(verb: str, span: dict[str, Any]) -> None:
-    await assert_refused(lambda c: getattr(c, verb)(**span))
+    await check_refused(lambda c: getattr(c, verb)(**span))
 
 
 BAD_IDS = ["..", ".", "a/b", "x?y", "#", "", "%2e%2e", "a\nb", "call_1\n", "a b", "\0", "x" * 5000, "\ud83d"]
@@ -81,8 +81,8 @@ BAD_IDS += ["é", "call_\uff11", "a\\b", "a%2Fb", "call_1#x", "../calls/call_1"]
 @pytest.mark.parametrize("verb", ["get_call", "list_events", "hang_up", "get_recording", "stream_recording"])
 @pytest.mark.parametrize("call_id", BAD_IDS, ids=lambda text: ascii(text[:12]))
 async def test_an_id_that_could_lead_elsewhere_is_refused(verb: str, call_id: str) -> None:
-    await assert_refused(lambda c: getattr(c, verb)(call_id))
+    await check_refused(lambda c: getattr(c, verb)(call_id))
 
 
 async def test_stats_is_no_call() -> None:
-    await assert_refused(lambda c: c.get_call("stats"))
+    await check_refused(lambda c: c.get_call("stats"))

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from contract_server import KEY, ContractServer, Manner, make_call, make_client
+from contract_client import make_client
+from contract_server import KEY, ContractServer, Manner, make_call
 from raw_server import RawServer, Request, answer
 
 from krosai_calls import AsyncCallsClient, CallDirection, CallStatus

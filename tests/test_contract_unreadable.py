@@ -12,7 +12,8 @@ import threading
 from typing import Any
 
 import pytest
-from contract_server import KEY, everything_in, fail_to_read, make_client
+from contract_client import everything_in, fail_to_read, make_client
+from contract_server import KEY
 from raw_server import Answer, Headers, RawServer, answer
 
 CALL = {"id": "call_1", "transcript": "Grüße"}

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from krosai_calls._json import UnfitError, encode_json, load_json
+from krosai_calls._json import UnfitError, encode_json, is_nested_too_deep, load_json
 
 any_text = st.text(st.characters(categories=None, exclude_categories=()))
 values = st.recursive(
@@ -123,3 +123,21 @@ def test_a_value_comes_back_from_its_text_which_is_plain_ascii_on_one_line(value
 
 def test_the_text_is_compact_and_keeps_its_order() -> None:
     assert encode_json({"b": [1, None], "a": "ä\ud800"}) == '{"b":[1,null],"a":"\\u00e4\\ud800"}'
+
+
+@pytest.mark.parametrize(
+    ("body", "too_deep"),
+    [
+        pytest.param(b"[" * 500 + b"]" * 500, False, id="as deep as allowed"),
+        pytest.param(b"[" * 501 + b"]" * 501, True, id="one too many"),
+        pytest.param(b'{"a":' * 501 + b"1" + b"}" * 501, True, id="objects"),
+        pytest.param(b"[" * 200_000, True, id="never closed"),
+        pytest.param(b"[" + b"[]," * 5000 + b"1]", False, id="wide"),
+        pytest.param(b'["' + b"[" * 5000 + b'"]', False, id="in a string"),
+        pytest.param(b'["\\\\","' + b"[" * 5000 + b'"]', False, id="after a string that ends in a backslash"),
+        pytest.param(b'["\\"' + b"[" * 5000 + b'"]', False, id="after an escaped quote"),
+        pytest.param(b'["]]]",' * 501, True, id="hidden by brackets in strings"),
+    ],
+)
+def test_nesting_is_counted_outside_of_strings(body: bytes, too_deep: bool) -> None:
+    assert is_nested_too_deep(body) is too_deep

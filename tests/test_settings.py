@@ -277,8 +277,7 @@ def test_a_retry_policy_is_one() -> None:
 )
 def test_no_repr_shows_a_secret(proxy: str) -> None:
     settings = resolve(proxy=proxy, default_headers={"Authorization": "CANARY"}, default_query={"token": "CANARY"})
-    assert "CANARY" not in repr(settings)
-    assert "CANARY" not in str(settings)
+    assert "CANARY" not in repr(settings) + str(settings)
     assert "proxy.test" in repr(settings)
 
 
