@@ -62,15 +62,18 @@ class StorageAnswer:
             RequestTimeoutError: Nothing came for too long.
             ClientStateError: The client was closed meanwhile.
         """
+        failure: Failure | None = None
+        piece = b""
         try:
             piece = await self._response.content.readany()
+            self.received += len(piece)
         except FAULTS as fault:
             failure = failure_of(fault, f"GET {self.url}")
-        else:
-            self.received += len(piece)
-            return piece
         if self._scopes.is_closed:
+            # A body without a length would end like a whole one.
             raise ClientStateError("the client was closed while this was under way")
+        if failure is None:
+            return piece
         if failure.kind is FailureKind.TIMED_OUT:
             raise failure.error
         raise StreamInterruptedError(

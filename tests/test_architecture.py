@@ -13,12 +13,13 @@ PACKAGE = ROOT / "krosai_calls"
 # A module imports only modules of the rows above its own.
 LAYERS = (
     ("_version", "_text", "_mp3", "_names", "_callbacks", "_json"),
-    ("errors",),
-    ("transcripts", "_wire", "_files", "_portal", "_retry"),
-    ("models", "_resume"),
-    ("_paging", "_prospects", "_arguments"),
+    ("errors", "observing"),
+    ("transcripts", "_wire", "_files", "_portal", "_scopes", "_ration"),
+    ("models", "_retry"),
+    ("_paging", "_prospects", "_arguments", "_resume", "_watch"),
     ("_codec", "_hangup", "settings"),
-    ("_pace", "_attempts", "_workers", "_listing"),
+    ("_pace", "_attempts", "_workers", "_listing", "_faults"),
+    ("_sessions",),
     ("_transport",),
     ("_download", "catalog"),
     ("archive",),
@@ -87,7 +88,11 @@ def test_the_core_knows_neither_the_command_line_nor_the_sandbox(path: Path) -> 
 
 @pytest.mark.parametrize(
     ("library", "users"),
-    [("aiohttp", {"_transport.py"}), ("cattrs", {"_codec.py"}), ("sqlite3", {"catalog.py"})],
+    [
+        ("aiohttp", {"_transport.py", "_sessions.py", "_faults.py"}),
+        ("cattrs", {"_codec.py"}),
+        ("sqlite3", {"catalog.py"}),
+    ],
 )
 def test_a_library_has_one_user_in_the_core(library: str, users: set[str]) -> None:
     found = {path.name for path in MODULES if library in {name.split(".")[0] for name in imports_of(path)}}

@@ -43,6 +43,7 @@ SETTINGS = {
     "max_requests": None,
     "max_response_bytes": 16 * 2**20,
     "allow_insecure_http": False,
+    "on_event": None,
     "default_headers": None,
     "default_query": None,
     "session": None,
