@@ -54,6 +54,13 @@ def failure_of(fault: Exception, where: str) -> Failure:
     return Failure(kind, error)
 
 
+def not_in_time(where: str) -> RequestTimeoutError:
+    """The error for a request whose turn did not come in the time that its verb has."""
+    error = RequestTimeoutError(f"{where}: its turn did not come in time, and nothing was sent")
+    error.sent = False
+    return error
+
+
 def _meaning(fault: Exception) -> tuple[FailureKind, str]:
     match fault:  # the order matters: a bad certificate is a connector error too
         case aiohttp.ClientConnectorCertificateError():

@@ -8,8 +8,20 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from krosai_calls._ration import Ration
-from krosai_calls._wire import RateHint
+from krosai_calls._wire import LONGEST_PAUSE_SECONDS, RateHint
 from krosai_calls.errors import RequestBudgetExceededError
+
+
+class PausedError(Exception):
+    """The server asked for a pause that lasts longer than anybody wants to wait.
+
+    Attributes:
+        seconds: How long it still lasts.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self.seconds = seconds
 
 
 class Gate:
@@ -39,15 +51,23 @@ class Gate:
         self._answered = asyncio.Event()
 
     @asynccontextmanager
-    async def passage(self) -> AsyncIterator[None]:
-        """Hold while one request is under way."""
+    async def passage(self, *, patience: float = LONGEST_PAUSE_SECONDS) -> AsyncIterator[None]:
+        """Hold while one request is under way.
+
+        Args:
+            patience: How long a pause that the server asked for is waited out.
+
+        Raises:
+            PausedError: The pause lasts longer; nothing was let through.
+        """
         async with self._first_in_queue:
-            await self._slots.acquire()
-            try:
-                await self._turn()
-            except BaseException:
+            while True:
+                await self._turn(patience)
+                # A slot comes last: what waits for its turn must not keep one from the other origin.
+                await self._slots.acquire()
+                if self._ration.wait(self._clock()) == 0.0:
+                    break
                 self._slots.release()
-                raise
             self._ration.start(self._clock())
         try:
             yield
@@ -62,14 +82,17 @@ class Gate:
         if hint.is_refusal:
             self._ration.refused(now, pause)
         else:
-            self._ration.learn(hint.requests_per_second)
+            self._ration.learn(hint.requests_per_second, is_well=not hint.is_fault)
             if pause and not self._ration.exhausted(now, pause):
                 pause = 0.0
         self._answered.set()
         return pause
 
-    async def _turn(self) -> None:
+    async def _turn(self, patience: float) -> None:
         while (wait := self._ration.wait(self._clock())) != 0.0:
+            pause = self._ration.closed_for(self._clock())
+            if pause > patience:
+                raise PausedError(pause)
             if wait is None:
                 self._answered.clear()
                 await self._answered.wait()
@@ -113,9 +136,17 @@ class Pace:
         Raises:
             RequestBudgetExceededError: Nothing is left of it; nothing was sent.
         """
+        self.require_budget()
+        self.api_requests += 1
+
+    def require_budget(self) -> None:
+        """Make sure that there is something left to spend.
+
+        Raises:
+            RequestBudgetExceededError: Nothing is.
+        """
         if self._max_requests is not None and self.api_requests >= self._max_requests:
             raise RequestBudgetExceededError(
                 f"the budget of {self._max_requests} API requests is used up: what was fetched is kept;"
                 " go on with a new client or a larger max_requests"
             )
-        self.api_requests += 1

@@ -33,6 +33,7 @@ class Ration:
         self._ended: deque[float] = deque()
         self._closed_until = -math.inf
         self._is_recovering = False
+        self._sent_before_refusal = 0
 
     @property
     def rate(self) -> float | None:
@@ -60,6 +61,10 @@ class Ration:
             return None
         return max(0.0, spacing, self._ended[0] + WINDOW_SECONDS - now)
 
+    def closed_for(self, now: float) -> float:
+        """Seconds for which nothing starts because the server asked for a pause."""
+        return max(0.0, self._closed_until - now)
+
     def start(self, now: float) -> None:
         """Take note that a request starts."""
         self._under_way += 1
@@ -68,14 +73,22 @@ class Ration:
     def end(self, now: float) -> None:
         """Take note that a request has ended, with an answer or without."""
         self._under_way -= 1
+        self._sent_before_refusal = max(0, self._sent_before_refusal - 1)
         if self.rate is not None:
             self._forget(now)
             self._ended.append(now)
 
-    def learn(self, limit: float | None) -> None:
-        """Take note of an answer that was no refusal, and of the requests in a second that it says are allowed."""
+    def learn(self, limit: float | None, *, is_well: bool = True) -> None:
+        """Take note of an answer that was no refusal.
+
+        Args:
+            limit: How many requests in a second the server says are allowed, where it says so.
+            is_well: Whether the answer is one of a server that can take more.
+        """
         if limit is not None:
             self._limit = limit
+        if self._sent_before_refusal or not is_well:
+            return  # what was sent before a refusal says nothing of how it is after it
         if self._is_recovering:
             self._room = min(self._room + 1, self._most_at_once)
             self._is_recovering = self._room < self._most_at_once
@@ -87,6 +100,7 @@ class Ration:
         self._closed_until = max(self._closed_until, now + seconds)
         self._room = 1
         self._is_recovering = True
+        self._sent_before_refusal = self._under_way
 
     def exhausted(self, now: float, seconds: float) -> bool:
         """Let nothing start until the server's window opens again, which it says is empty.
@@ -109,5 +123,6 @@ class Ration:
         return self._under_way + len(self._ended)
 
     def _forget(self, now: float) -> None:
-        while self._ended and self._ended[0] <= now - WINDOW_SECONDS:
+        # Reckoned as in wait(), or the rounding of the two could differ.
+        while self._ended and self._ended[0] + WINDOW_SECONDS <= now:
             self._ended.popleft()

@@ -93,9 +93,10 @@ class RetryPolicy:
         """
         if attempt >= self.max_attempts or not self._is_worth_repeating(failure, attempt, is_repeatable):
             return None
+        if isinstance(failure.error, ApiError) and (failure.error.retry_after or 0.0) > LONGEST_PAUSE_SECONDS:
+            return None
         delay = self._delay(failure, attempt, random)
-        fits = delay <= LONGEST_PAUSE_SECONDS and delay < time_left
-        return delay if fits else None
+        return delay if delay < time_left else None
 
     def _delay(self, failure: Failure, attempt: int, random: Callable[[], float]) -> float:
         if isinstance(failure.error, ApiError) and failure.error.retry_after is not None:

@@ -8,6 +8,7 @@ of aiohttp.
 from __future__ import annotations
 
 import asyncio
+import math
 import random as random_module
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -21,15 +22,24 @@ from yarl import URL
 
 from krosai_calls._attempts import Attempts, Retrying
 from krosai_calls._codec import undecodable
-from krosai_calls._faults import FAULTS, failure_of
-from krosai_calls._pace import Pace
+from krosai_calls._faults import FAULTS, failure_of, not_in_time
+from krosai_calls._pace import Pace, PausedError
 from krosai_calls._retry import Failure, FailureKind, RetryBudget
 from krosai_calls._scopes import Scopes
 from krosai_calls._sessions import USER_AGENT, Sessions
 from krosai_calls._text import without_query
 from krosai_calls._watch import Watch
-from krosai_calls._wire import Answer, BodyEncodingError, Request, decompressed, rate_hint, refusal, retry_after
-from krosai_calls.errors import ApiError, ClientStateError, DecodeError, StreamInterruptedError
+from krosai_calls._wire import (
+    LONGEST_PAUSE_SECONDS,
+    Answer,
+    BodyEncodingError,
+    Request,
+    decompressed,
+    rate_hint,
+    refusal,
+    retry_after,
+)
+from krosai_calls.errors import ApiError, ClientStateError, DecodeError, RateLimitedError, StreamInterruptedError
 from krosai_calls.observing import Event, Origin, RequestsPaused, RequestStarted
 from krosai_calls.settings import ClientSettings
 
@@ -188,7 +198,11 @@ class Transport:
     async def _attempt(self, request: Request, decode: Callable[[Answer], T], attempts: Attempts) -> T | Failure:
         endpoint, number = request.endpoint, attempts.count + 1
         started = RequestStarted("api", endpoint.method, endpoint.template, request.path, number)
-        async with self._pace.api.passage():
+        self._pace.require_budget()
+        async with AsyncExitStack() as stack:
+            not_let_through = await self._pass_gate(stack, request, attempts)
+            if not_let_through is not None:
+                return not_let_through
             self._pace.spend_request()
             with self._watch.exchange(started) as seen:
                 seconds = min(self._settings.timeout_seconds, attempts.seconds_left())
@@ -203,6 +217,22 @@ class Transport:
             return decode(answer)
         except DecodeError as unreadable:
             return Failure(FailureKind.GARBLED, unreadable)
+
+    async def _pass_gate(self, stack: AsyncExitStack, request: Request, attempts: Attempts) -> Failure | None:
+        """Wait for the request's turn; where it does not come in time, say why."""
+        left = attempts.seconds_left()
+        where = f"{request.endpoint.method} {self._settings.base_url}{request.path}"
+        try:
+            async with asyncio.timeout(None if left == math.inf else left):
+                passage = self._pace.api.passage(patience=min(left, LONGEST_PAUSE_SECONDS))
+                await stack.enter_async_context(passage)
+            return None
+        except PausedError as paused:
+            pause = paused.seconds
+        except TimeoutError:
+            return Failure(FailureKind.NEVER_SENT, not_in_time(where))
+        words = f"{where} was not sent: the service has asked for a pause, which lasts {pause:.1f} s more"
+        return Failure(FailureKind.NEVER_SENT, RateLimitedError(words, status=429, retry_after=pause))
 
     async def _answer(self, request: Request, number: int, seconds: float) -> Answer | Failure:
         try:

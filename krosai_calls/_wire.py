@@ -232,15 +232,19 @@ class RateHint:
         requests_per_second: How many the service allows, or None.
         pause_seconds: How long nothing more should be sent; 0 for not at all.
         is_refusal: Whether the request itself was too much.
+        is_fault: Whether the service failed at it.
     """
 
     requests_per_second: float | None = None
     pause_seconds: float = 0.0
     is_refusal: bool = False
+    is_fault: bool = False
 
 
 # A pause longer than this is told to the caller, not waited for.
 LONGEST_PAUSE_SECONDS = 60.0
+# After a refusal that names no time: what its own caller waits at least, before the retry policy draws more.
+LEAST_PAUSE_SECONDS = 0.5
 
 
 def rate_hint(status: int, headers: Mapping[str, str], asked_to_wait: float | None, now: datetime) -> RateHint:
@@ -254,11 +258,11 @@ def rate_hint(status: int, headers: Mapping[str, str], asked_to_wait: float | No
     """
     limit = _seconds(headers.get("x-ratelimit-limit", "")) or None
     if status == 429 or (status == 503 and asked_to_wait is not None):
-        pause = asked_to_wait if asked_to_wait is not None and asked_to_wait <= LONGEST_PAUSE_SECONDS else 0.0
+        pause = _until_reset(headers, now) or LEAST_PAUSE_SECONDS if asked_to_wait is None else asked_to_wait
         return RateHint(limit, pause, is_refusal=True)
     left = _seconds(headers.get("x-ratelimit-remaining", ""))
     pause = _until_reset(headers, now) if left is not None and left < 1 else 0.0
-    return RateHint(limit, pause)
+    return RateHint(limit, pause, is_fault=status >= 500)
 
 
 def _until_reset(headers: Mapping[str, str], now: datetime) -> float:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from krosai_calls._retry import Failure, FailureKind, RetryPolicy
-from krosai_calls.errors import ApiError, ConnectionFailedError, DecodeError, SettingsError
+from krosai_calls._retry import Failure, FailureKind, RetryBudget, RetryPolicy
+from krosai_calls.errors import ApiError, ConnectionFailedError, DecodeError, RateLimitedError, SettingsError
 
 POLICY = RetryPolicy(max_attempts=5, base_delay_seconds=0.5, max_delay_seconds=30.0)
 
@@ -21,7 +21,8 @@ def failed(kind: FailureKind) -> Failure:
 
 
 def refused(status: int, retry_after: float | None = None) -> Failure:
-    return Failure(FailureKind.REFUSED, ApiError(status=status, retry_after=retry_after))
+    error_class = RateLimitedError if status == 429 else ApiError
+    return Failure(FailureKind.REFUSED, error_class(status=status, retry_after=retry_after))
 
 
 def no_dice() -> float:
@@ -35,8 +36,11 @@ def delay(
     attempt: int = 1,
     is_repeatable: bool = True,
     random: Callable[[], float] = lambda: 0.5,
+    time_left: float = math.inf,
 ) -> float | None:
-    return policy.delay_after(failure, attempt=attempt, is_repeatable=is_repeatable, random=random)
+    return policy.delay_after(
+        failure, attempt=attempt, is_repeatable=is_repeatable, random=random, time_left=time_left
+    )
 
 
 @pytest.mark.parametrize(
@@ -44,6 +48,7 @@ def delay(
     [
         pytest.param(FailureKind.NEVER_SENT, True, True, id="never sent"),
         pytest.param(FailureKind.UNTRUSTED, False, False, id="untrusted"),
+        pytest.param(FailureKind.DROPPED, True, False, id="dropped"),
         pytest.param(FailureKind.LOST, True, False, id="lost"),
         pytest.param(FailureKind.TIMED_OUT, True, False, id="timed out"),
         pytest.param(FailureKind.GARBLED, True, False, id="garbled"),
@@ -137,6 +142,45 @@ def test_every_wait_is_drawn_between_nothing_and_the_policys_longest(
         assert waited <= base
 
 
+def test_a_connection_that_was_dropped_is_replaced_at_once_and_later_waited_for() -> None:
+    dropped = failed(FailureKind.DROPPED)
+    assert delay(dropped, attempt=1, random=no_dice) == 0
+    assert delay(dropped, attempt=2) == 0.5
+
+
+@pytest.mark.parametrize(
+    ("attempt", "shortest", "longest"),
+    [(1, 0.5, 1.0), (2, 1.0, 2.0), (3, 2.0, 4.0), (4, 4.0, 8.0), (6, 15.0, 30.0), (99, 15.0, 30.0)],
+)
+def test_b06_too_many_without_a_time_waits_for_half_of_its_longest_wait_at_least(
+    attempt: int, shortest: float, longest: float
+) -> None:
+    policy = RetryPolicy(max_attempts=100, base_delay_seconds=0.5, max_delay_seconds=30.0)
+    waits = [
+        delay(refused(429), policy=policy, attempt=attempt, random=iter([drawn]).__next__)
+        for drawn in (0.0, 0.5, 1.0)
+    ]
+    assert waits == [shortest, (shortest + longest) / 2, longest]
+
+
+@pytest.mark.parametrize(
+    ("failure", "wait"),
+    [
+        pytest.param(refused(429, 3.0), 3.0, id="B5 a Retry-After"),
+        pytest.param(refused(503, 3.0), 3.0, id="B13 a Retry-After of a 503"),
+        pytest.param(failed(FailureKind.LOST), 0.25, id="A27 a wait that was drawn"),
+    ],
+)
+def test_a_wait_that_does_not_fit_the_time_left_is_not_begun(failure: Failure, wait: float) -> None:
+    assert delay(failure, time_left=wait + 0.001) == wait
+    assert delay(failure, time_left=wait) is None
+    assert delay(failure, time_left=0.0) is None
+
+
+def test_with_no_time_left_nothing_is_tried_again_even_without_a_wait() -> None:
+    assert delay(failed(FailureKind.DROPPED), time_left=0.0) is None
+
+
 def test_a_policy_without_delays_does_not_wait() -> None:
     assert delay(failed(FailureKind.LOST), policy=RetryPolicy(3, 0, 0)) == 0
 
@@ -157,3 +201,56 @@ def test_a_number_of_attempts_that_cannot_be_is_refused(max_attempts: Any) -> No
 def test_a_delay_that_cannot_be_is_refused(name: str, seconds: Any) -> None:
     with pytest.raises(SettingsError, match=f"^{name} is "):
         RetryPolicy(**{name: seconds})
+
+
+@pytest.mark.parametrize(
+    ("failure", "cost"),
+    [
+        pytest.param(refused(429), 1, id="too many"),
+        pytest.param(refused(429, 1.0), 1, id="too many, with a time"),
+        pytest.param(refused(503, 1.0), 5, id="B13 a 503 with a time"),
+        pytest.param(refused(500), 5, id="a server's fault"),
+        pytest.param(failed(FailureKind.LOST), 5, id="lost"),
+        pytest.param(failed(FailureKind.TIMED_OUT), 10, id="timed out"),
+    ],
+)
+def test_b13_what_presses_the_service_more_costs_more(failure: Failure, cost: int) -> None:
+    assert RetryBudget.cost_of(failure) == cost
+
+
+def test_b10_a_budget_that_is_empty_pays_for_nothing_until_something_succeeds() -> None:
+    budget = RetryBudget()
+    assert [budget.spend(5) for _ in range(21)] == [True] * 20 + [False]
+    assert not budget.spend(1)
+    budget.refund(0)
+    assert not budget.spend(5)
+    assert budget.spend(1)
+
+
+def test_what_a_success_had_cost_comes_back_and_one_more() -> None:
+    budget = RetryBudget()
+    assert budget.spend(30)
+    budget.refund(10)
+    assert budget.tokens == 81
+    budget.refund(1000)
+    assert budget.tokens == 100
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(["verb", "fails", "succeeds"]), st.integers(0, 30)), max_size=200))
+def test_the_tokens_stay_between_none_and_all_however_verbs_mix(steps: Sequence[tuple[str, int]]) -> None:
+    budget = RetryBudget()
+    spent_by_verb: list[int] = []
+    for step, number in steps:
+        before = budget.tokens
+        if step == "verb" or not spent_by_verb:
+            spent_by_verb.append(0)
+        elif step == "fails":
+            was_paid = budget.spend(number)
+            assert was_paid is (number <= before)
+            assert budget.tokens == before - number * was_paid
+            spent_by_verb[number % len(spent_by_verb)] += number * was_paid
+        else:
+            budget.refund(spent_by_verb.pop(number % len(spent_by_verb)))
+            assert budget.tokens > before or before == 100
+        assert 0 <= budget.tokens <= 100
