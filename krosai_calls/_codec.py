@@ -308,11 +308,11 @@ def undecodable(answer: Answer, reason: str, words: str) -> DecodeError:
 
 def _error(answer: Answer, unfit: UnfitError, place: str = "$") -> DecodeError:
     path = place + unfit.path[1:]
-    content_type = answer.headers.get("content-type")
-    beginning = snippet(answer.body)
+    content_type = answer.shown(answer.headers.get("content-type"))
+    beginning = snippet(answer.body, answer.secret.reveal())
     error = DecodeError(
         f"{answer.method} {answer.url} answered {answer.status} ({content_type or 'no content type'}) with"
-        f" {unfit} at {path}; it begins {beginning!r}",
+        f" {answer.shown(str(unfit))} at {path}; it begins {beginning!r}",
         reason=unfit.reason,
         path=path,
         url=answer.url,

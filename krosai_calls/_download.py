@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TypeAlias
@@ -17,7 +17,7 @@ from krosai_calls._files import PartFile, make_folder, write_whole
 from krosai_calls._mp3 import looks_like_mp3
 from krosai_calls._resume import Verdict, judge, promised_length
 from krosai_calls._retry import Failure, FailureKind
-from krosai_calls._text import snippet, storable, visible
+from krosai_calls._text import Secret, snippet, storable, visible
 from krosai_calls._transport import StorageAnswer, Transport
 from krosai_calls._wire import Answer, refusal
 from krosai_calls.errors import (
@@ -149,8 +149,8 @@ class _Link:
         self._renewals_left = MOST_RENEWALS
         self.size_bytes: int | None = None
 
-    async def current(self) -> str:
-        """The link to use now."""
+    async def current(self) -> Secret:
+        """The link to use now; its query is as good as a key for an hour."""
         if not self._url:
             fresh = await self._fresh_link(self.call_id)
             self._url, self.size_bytes = fresh.url, fresh.size_bytes
@@ -159,7 +159,7 @@ class _Link:
             raise DownloadError(
                 f"the link to the recording of call {self.call_id} is refused: {problem}", call_id=self.call_id
             )
-        return self._url or ""
+        return Secret(self._url or "")
 
     def renew(self) -> None:
         """Forget the link, so that a fresh one is asked for."""
@@ -214,13 +214,18 @@ def _understood(answer: StorageAnswer, link: _Link) -> RecordingStream | Failure
             raise RecordingGoneError(
                 f"storage has no recording of call {link.call_id} any more", call_id=link.call_id
             )
-        case Verdict.BUSY if error := refusal(Answer("GET", answer.url, answer.status, answer.headers)):
+        case Verdict.BUSY if error := refusal(Answer("GET", answer.url, answer.status, _of_time(answer.headers))):
             return Failure(FailureKind.REFUSED, error)
         case _:
             raise DownloadError(
                 f"storage answered {answer.status} instead of the recording of call {link.call_id}",
                 call_id=link.call_id,
             )
+
+
+def _of_time(headers: Mapping[str, str]) -> dict[str, str]:
+    """What storage's headers say of waiting; the others may repeat the signature that was sent."""
+    return {name: headers[name] for name in ("retry-after", "date") if name in headers}
 
 
 async def _write(stream: RecordingStream, call_id: str, path: Path, progress: Progress | None) -> Download:

@@ -12,7 +12,7 @@ from typing import Final
 
 import aiohttp
 
-from krosai_calls._retry import Failure, FailureKind
+from krosai_calls._retry import RETRIED_STATUSES, Failure, FailureKind
 from krosai_calls.errors import ConnectionFailedError, RequestTimeoutError
 
 
@@ -24,7 +24,7 @@ class _ConnectionLost(Exception):  # noqa: N818 - a signal from the middleware t
         self.errno = number
 
 
-FAULTS: Final = (aiohttp.ClientError, OSError, _ConnectionLost)
+FAULTS: Final = (aiohttp.ClientError, OSError, UnicodeError, _ConnectionLost)
 
 
 async def without_hidden_repeat(
@@ -65,12 +65,20 @@ def _meaning(fault: Exception) -> tuple[FailureKind, str]:
     match fault:  # the order matters: a bad certificate is a connector error too
         case aiohttp.ClientConnectorCertificateError():
             return FailureKind.UNTRUSTED, "the server's certificate is not trusted"
+        case UnicodeError():
+            return FailureKind.UNTRUSTED, "the host's name is none that can be looked up"
+        case aiohttp.ClientConnectorSSLError():
+            return FailureKind.NEVER_SENT, "TLS did not come about; is the scheme of the base URL right?"
         case aiohttp.ClientConnectorDNSError():
             return FailureKind.NEVER_SENT, "the host's name does not resolve; is the base URL right?"
         case aiohttp.ConnectionTimeoutError():
             return FailureKind.NEVER_SENT, "no connection came about in time"
         case aiohttp.ClientHttpProxyError():
-            return FailureKind.UNTRUSTED, f"the proxy answered {fault.status}"
+            may_pass = fault.status in RETRIED_STATUSES
+            kind = FailureKind.NEVER_SENT if may_pass else FailureKind.UNTRUSTED
+            return kind, f"the proxy answered {fault.status}"
+        case aiohttp.ClientProxyConnectionError():
+            return FailureKind.NEVER_SENT, f"no connection to the proxy: {_system_words(fault)}"
         case aiohttp.ClientConnectorError():
             return FailureKind.NEVER_SENT, f"no connection: {_system_words(fault)}"
         case TimeoutError():

@@ -10,7 +10,9 @@ from enum import Enum, auto
 
 from krosai_calls._retry import UNTOUCHED_STATUSES
 from krosai_calls.errors import (
+    ApiError,
     BadRequestError,
+    ClientStateError,
     ConflictError,
     ConnectionFailedError,
     DecodeError,
@@ -53,8 +55,12 @@ def step_after(failed: KrosaiError, *, in_doubt: bool) -> Step:
             return Step.LOOK if in_doubt or failed.attempts > 1 else Step.RAISE
         case BadRequestError() | NotFoundError():
             return Step.LOOK if in_doubt else Step.RAISE
-        case _:
+        case ClientStateError():
             return Step.RAISE
+        case ApiError(status=408):
+            return Step.LOOK  # the service gave up in the middle
+        case _:
+            return Step.LOOK if in_doubt else Step.RAISE
 
 
 def leaves_doubt(failed: KrosaiError) -> bool:
@@ -62,36 +68,41 @@ def leaves_doubt(failed: KrosaiError) -> bool:
     return step_after(failed, in_doubt=False) is Step.LOOK and not isinstance(failed, ConflictError)
 
 
-def step_after_look(call_id: str, failed: KrosaiError, call: Call | None) -> Step | HangupResult:
+def step_after_look(call_id: str, failed: KrosaiError, seen: Call | KrosaiError) -> Step | HangupResult:
     """What follows a look at the call.
 
     Args:
         call_id: The call.
         failed: What made it necessary.
-        call: How the call stands, or None where that could not be learnt.
+        seen: How the call stands, or why that could not be learnt.
     """
-    if call is not None and call.has_ended:
-        return HangupResult(call.id, call.status, call.hangup_cause)
+    if isinstance(seen, Call) and seen.has_ended:
+        return HangupResult(seen.id, seen.status, seen.hangup_cause)
     match failed:
         case ConflictError():
             # It says itself that the call has ended; the call's own record may lag behind.
             return HangupResult(call_id)
-        case BadRequestError() | NotFoundError():
+        case BadRequestError() | NotFoundError() if isinstance(seen, Call | NotFoundError):
             return Step.RAISE
         case _:
             return Step.REPEAT
 
 
-def uncertain(call_id: str, call: Call | None) -> HangupUncertainError:
+def uncertain(call_id: str, last_seen: Call | KrosaiError | None, *, attempts: int = 0) -> HangupUncertainError:
     """The error that says that nobody knows.
 
     Args:
         call_id: The call.
-        call: How it was last seen, or None where that could not be learnt.
+        last_seen: How it was last seen, or why that could not be learnt.
+        attempts: How many requests were made.
     """
-    seen = "how the call stands could not be learnt" if call is None else f"the call still goes on ({call.status})"
-    return HangupUncertainError(
+    seen = "how the call stands could not be learnt"
+    if isinstance(last_seen, Call):
+        seen = f"the call still goes on ({last_seen.status})"
+    error = HangupUncertainError(
         f"the hang-up of call {call_id} was sent, no answer tells what came of it, and {seen}:"
         " look with get_call before you repeat it",
         call_id=call_id,
     )
+    error.attempts = attempts
+    return error

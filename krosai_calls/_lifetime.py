@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Self
 from krosai_calls._pace import Pace
 from krosai_calls._retry import RetryPolicy
 from krosai_calls._service import CallsService
+from krosai_calls._sessions import most_connections
+from krosai_calls._text import Secret
 from krosai_calls._transport import Transport
 from krosai_calls.observing import Event
 from krosai_calls.settings import ClientSettings
@@ -71,11 +73,14 @@ class ClientLifetime:
     ) -> None:
         # First of all, while there are no locals but the arguments: each goes to the setting of its name.
         given = {name: value for name, value in locals().items() if name not in ("self", "session", "on_event")}
+        given["api_key"] = Secret.of(api_key)
+        del api_key  # whatever is raised from here on, its traceback is not to show it
         self._settings = ClientSettings.resolve(**given)
         self._pace = Pace(
             max_concurrency=max_concurrency,
             requests_per_second=requests_per_second,
             max_requests=max_requests,
+            most_connections=most_connections(session),
         )
         self._transport = Transport(self._settings, self._pace, session=session, on_event=on_event)
         self._service = CallsService(self._transport, is_https=self._settings.base_url.scheme == "https")

@@ -108,6 +108,8 @@ class Pace:
             never hold it up; each has one at least.
         requests_per_second: API requests in any second; None for what the service allows.
         max_requests: API requests in all, every attempt counted; None for no budget.
+        most_connections: Connections in all, where they come from a connector that bounds them by itself; waiting
+            there would count as a timeout.
         clock: Seconds that never run backwards.
         sleep: Waits for seconds.
     """
@@ -118,11 +120,13 @@ class Pace:
         max_concurrency: int,
         requests_per_second: float | None = None,
         max_requests: int | None = None,
+        most_connections: int | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
+        max_concurrency = min(max_concurrency, most_connections or max_concurrency)
         for_storage = max(1, max_concurrency - 1)
-        slots = asyncio.Semaphore(max(2, max_concurrency))
+        slots = asyncio.Semaphore(min(max(2, max_concurrency), most_connections or max(2, max_concurrency)))
         self.api = Gate(
             Ration(most_at_once=max_concurrency, ceiling=requests_per_second), slots, clock=clock, sleep=sleep
         )

@@ -23,11 +23,12 @@ class FailureKind(Enum):
     """What went wrong, as far as trying again is concerned."""
 
     NEVER_SENT = auto()  # no connection: DNS, refused, connect timeout
-    UNTRUSTED = auto()  # the server's certificate does not convince; asking again will not change it
+    UNTRUSTED = auto()  # the certificate does not convince, the proxy refuses: nothing was sent, nor will be
     DROPPED = auto()  # closed or reset without a byte of an answer: often a connection that had been idle
     LOST = auto()  # cut within the answer
     TIMED_OUT = auto()  # too slow
     GARBLED = auto()  # no HTTP, or no content that can be read
+    UNFIT = auto()  # content that would be the same the next time: too large, compressed in an unknown way
     REFUSED = auto()  # an answer with a status that is no success
 
 
@@ -115,7 +116,7 @@ class RetryPolicy:
         match failure.kind:
             case FailureKind.NEVER_SENT:
                 return True
-            case FailureKind.UNTRUSTED:
+            case FailureKind.UNTRUSTED | FailureKind.UNFIT:
                 return False
             case FailureKind.DROPPED | FailureKind.LOST | FailureKind.TIMED_OUT:
                 return is_repeatable

@@ -68,35 +68,40 @@ class CallsService:
         """End a call; where it is open what came of the order, look at the call, and repeat it if need be."""
         request = _arguments.call_request(Endpoint.HANG_UP, call_id, idempotency_key=str(uuid.uuid4()))
         deadline = self._transport.deadline_in(_hangup.DEADLINE_SECONDS)
-        in_doubt, call = False, None
+        in_doubt, attempts = False, 0
+        seen: Call | KrosaiError | None = None
         for _ in range(_hangup.MOST_ROUNDS):
             try:
                 return await self._transport.fetch(
                     request, lambda answer: _codec.decode_hang_up(answer, call_id), deadline=deadline
                 )
             except KrosaiError as failed:
-                if _hangup.step_after(failed, in_doubt=in_doubt) is Step.RAISE:
-                    raise
                 failure = failed
+            attempts += failure.attempts
+            failure.attempts = attempts
+            if _hangup.step_after(failure, in_doubt=in_doubt) is Step.RAISE:
+                raise failure
             in_doubt = in_doubt or _hangup.leaves_doubt(failure)
-            call = await self._look(call_id, deadline)
-            step = _hangup.step_after_look(call_id, failure, call)
+            seen, looks = await self._look(call_id, deadline)
+            attempts += looks
+            step = _hangup.step_after_look(call_id, failure, seen)
             if isinstance(step, HangupResult):
                 return step
             if step is Step.RAISE:
                 raise failure
-        raise _hangup.uncertain(call_id, call)
+        raise _hangup.uncertain(call_id, seen, attempts=attempts)
 
-    async def _look(self, call_id: str, deadline: float) -> Call | None:
+    async def _look(self, call_id: str, deadline: float) -> tuple[Call | KrosaiError, int]:
+        """How a call stands, or why that cannot be learnt; and how many requests it took."""
         request = _arguments.call_request(Endpoint.GET_CALL, call_id)
         try:
             return await self._transport.fetch(
-                request, lambda answer: _codec.decode_call(answer, call_id), deadline=deadline
+                request, lambda answer: (_codec.decode_call(answer, call_id), answer.attempt), deadline=deadline
             )
         except ClientStateError:
             raise
-        except KrosaiError:
-            return None
+        except KrosaiError as failed:
+            return failed, failed.attempts
 
     def source(self, filters: Mapping[str, object]) -> CallSource:
         """What an archive takes from the service; a wrong filter is an error here, before a folder is made."""

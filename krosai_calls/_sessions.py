@@ -13,6 +13,8 @@ import warnings
 from typing import TypedDict
 
 import aiohttp
+from aiohttp.connector import Connection
+from aiohttp.tracing import Trace
 from yarl import URL
 
 from krosai_calls._faults import without_hidden_repeat
@@ -31,6 +33,8 @@ class Options(TypedDict):
     auto_decompress: bool
     middlewares: tuple[aiohttp.ClientMiddlewareType, ...]
     proxy: str | None
+    raise_for_status: bool
+    skip_auto_headers: tuple[str, ...]
     ssl: ssl.SSLContext | bool
     timeout: aiohttp.ClientTimeout
 
@@ -53,9 +57,8 @@ class Sessions:
 
     def api(self) -> aiohttp.ClientSession:
         """The session for the API."""
+        self._require_lent_open()
         if self._lent is not None:
-            if self._lent.closed:
-                raise ClientStateError("the session that was lent to the client is closed")
             return self._lent
         if self._api is None:
             self._api = self._new_session()
@@ -63,17 +66,26 @@ class Sessions:
 
     def storage(self) -> aiohttp.ClientSession:
         """The session for storage."""
+        self._require_lent_open()
         if self._storage is None:
             self._storage = self._new_session(self._lent.connector if self._lent is not None else None)
         return self._storage
 
-    def options(self, url: URL) -> Options:
-        """What holds for every request to an address."""
+    def api_options(self, url: URL) -> Options:
+        """What holds for every request to the API: the key goes with it, added when all else is said."""
+        options = self.storage_options(url)
+        options["middlewares"] = (without_hidden_repeat, self._with_key)
+        return options
+
+    def storage_options(self, url: URL) -> Options:
+        """What holds for every request to storage."""
         return {
             "allow_redirects": False,
             "auto_decompress": False,
             "middlewares": (without_hidden_repeat,),
             "proxy": self._settings.proxy or environment_proxy(url),
+            "raise_for_status": False,
+            "skip_auto_headers": ("Content-Type",),
             "ssl": self._settings.ssl_context or True,
             "timeout": aiohttp.ClientTimeout(
                 total=None,
@@ -83,23 +95,33 @@ class Sessions:
         }
 
     def api_headers(self, request: Request) -> dict[str, str]:
-        """The headers of a request to the API, the key among them: not to be kept in a variable."""
-        settings = self._settings
+        """The headers of a request to the API, but for the key."""
         headers = {
             "Accept": "application/json",
             "Accept-Encoding": "gzip",
             "User-Agent": USER_AGENT,
-            **settings.default_headers,
+            **self._settings.default_headers,
         }
-        if settings.organization_id is not None:
-            headers["x-organization-id"] = settings.organization_id
+        if self._settings.organization_id is not None:
+            headers["x-organization-id"] = self._settings.organization_id
         if request.idempotency_key is not None:
             headers["Idempotency-Key"] = request.idempotency_key
-        if settings.auth_scheme == "bearer":
-            headers["Authorization"] = f"Bearer {settings.api_key.reveal()}"
-        else:
-            headers["x-api-key"] = settings.api_key.reveal()
         return headers
+
+    async def _with_key(
+        self, request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        # The last moment before it goes out, and for no other address than the API's own.
+        if request.url.origin() == self._settings.base_url.origin():
+            key = self._settings.api_key
+            if self._settings.auth_scheme == "bearer":
+                request.headers["Authorization"] = f"Bearer {key.reveal()}"
+            else:
+                if not any(name.lower() == "authorization" for name in self._settings.default_headers):
+                    # What a lent session found in a netrc is no business of the API's.
+                    request.headers.popall("Authorization", None)
+                request.headers["x-api-key"] = key.reveal()
+        return await send(request)
 
     async def aclose(self) -> None:
         """Close what was opened here."""
@@ -108,7 +130,12 @@ class Sessions:
 
     def __del__(self) -> None:
         opened = self._opened() if hasattr(self, "_storage") else []
-        if not opened or self._pid != os.getpid():
+        if not opened:
+            return
+        connectors = [session.connector for session in opened if session.connector_owner]
+        for session in opened:
+            session.detach()  # or aiohttp would complain of it as well
+        if self._pid != os.getpid():
             return  # in a forked child the connections are the parent's
         warnings.warn(
             "a client of krosai_calls was left open: use it in 'async with', or call 'await client.aclose()'",
@@ -116,8 +143,19 @@ class Sessions:
             stacklevel=2,
             source=self,
         )
-        for session in opened:
-            _close_late(session, self._loop)
+        if self._loop is not None and self._loop.is_running():
+            for connector in connectors:
+                _close_soon(connector, self._loop)
+
+    def _require_lent_open(self) -> None:
+        if self._lent is None:
+            return
+        if self._lent.closed:
+            raise ClientStateError("the session that was lent to the client is closed")
+        # aiohttp has no public way to ask for it that does not warn.
+        home = getattr(self._lent, "_loop", None)
+        if home is not None and home is not asyncio.get_running_loop():
+            raise ClientStateError("the session that was lent to the client belongs to another event loop")
 
     def _opened(self) -> list[aiohttp.ClientSession]:
         return [session for session in (self._api, self._storage) if session is not None and not session.closed]
@@ -126,25 +164,52 @@ class Sessions:
         self._loop, self._pid = asyncio.get_running_loop(), os.getpid()
         return aiohttp.ClientSession(
             # The pace bounds what is under way; a second bound here would only count as a timeout.
-            connector=connector or aiohttp.TCPConnector(limit=0),
+            connector=connector or _Connector(limit=0),
             connector_owner=connector is None,
             cookie_jar=aiohttp.DummyCookieJar(),
         )
 
 
-def _close_late(session: aiohttp.ClientSession, loop: asyncio.AbstractEventLoop | None) -> None:
-    """Close a session that nobody closed in time, without aiohttp warning of it once more."""
-    if loop is not None and loop.is_running():
-        closing = session.close()
-        try:
-            asyncio.run_coroutine_threadsafe(closing, loop)
-        except RuntimeError:  # the loop ends at this very moment
-            closing.close()
-        return
-    connector = session.connector if session.connector_owner else None
-    session.detach()
-    if connector is not None:
-        with warnings.catch_warnings():
-            # There is no loop to wait on any more; closing itself happens at once.
-            warnings.simplefilter("ignore")
-            connector.close()
+def most_connections(lent: aiohttp.ClientSession | None) -> int | None:
+    """How many connections a lent session's connector allows; None for any number."""
+    connector = lent.connector if lent is not None else None
+    limits = [connector.limit, connector.limit_per_host] if connector is not None else []
+    return min((limit for limit in limits if limit > 0), default=None)
+
+
+class _Connector(aiohttp.TCPConnector):
+    """A connector with two habits of its own."""
+
+    async def connect(
+        self,
+        req: aiohttp.ClientRequest,
+        traces: list[Trace],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's signature
+    ) -> Connection:
+        """Connect, but never over a connection that has spoken out of turn.
+
+        The pool looks at a connection when it comes back. What a server sends after that would be taken for the
+        answer to the next request.
+        """
+        connection = await super().connect(req, traces, timeout)
+        while connection.protocol is not None and connection.protocol.should_close:
+            connection.close()
+            connection = await super().connect(req, traces, timeout)
+        return connection
+
+    def __del__(self, *_: object) -> None:
+        # Its sessions' owner has said that it was left open. In a forked child nothing may be closed, either: that
+        # would take the sockets out of the set of watched ones, which child and parent share.
+        pass
+
+
+def _close_soon(connector: aiohttp.BaseConnector | None, loop: asyncio.AbstractEventLoop) -> None:
+    async def close() -> None:
+        if connector is not None:
+            await connector.close()
+
+    closing = close()
+    try:
+        asyncio.run_coroutine_threadsafe(closing, loop)
+    except RuntimeError:  # the loop ends at this very moment
+        closing.close()

@@ -87,3 +87,27 @@ def storable(text: str) -> str:
     Two that belong together, as a careless producer may escape them apart, become the character they mean.
     """
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+class Secret:
+    """A text that shows itself to nobody who does not ask for it by name."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str = "") -> None:
+        self._value = value
+
+    @classmethod
+    def of(cls, value: Any) -> Any:
+        """The value as a secret; one that is a secret already, and nothing at all, as it is."""
+        return cls(value) if isinstance(value, str) else value
+
+    def reveal(self) -> str:
+        """The text."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Secret(***)"
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        raise TypeError("a secret does not travel")

@@ -27,7 +27,7 @@ from krosai_calls._pace import Pace, PausedError
 from krosai_calls._retry import Failure, FailureKind, RetryBudget
 from krosai_calls._scopes import Scopes
 from krosai_calls._sessions import USER_AGENT, Sessions
-from krosai_calls._text import without_query
+from krosai_calls._text import Secret, without_query
 from krosai_calls._watch import Watch
 from krosai_calls._wire import (
     LONGEST_PAUSE_SECONDS,
@@ -148,7 +148,7 @@ class Transport:
 
     @asynccontextmanager
     async def storage(
-        self, link: str, headers: Mapping[str, str], *, attempt: int = 1
+        self, link: Secret, headers: Mapping[str, str], *, attempt: int = 1
     ) -> AsyncIterator[StorageAnswer | Failure]:
         """Ask storage once for what stands behind a link; where no answer came, say why.
 
@@ -160,7 +160,7 @@ class Transport:
         async with AsyncExitStack() as stack:
             async with self._scopes.entered():
                 await stack.enter_async_context(self._pace.storage.passage())
-                response = await self._ask_storage(URL(link, encoded=True), headers, attempt)
+                response = await self._ask_storage(link, headers, attempt)
             if isinstance(response, Failure):
                 yield response
                 return
@@ -209,7 +209,7 @@ class Transport:
                 answer = seen.outcome = await self._answer(request, number, seconds)
             if isinstance(answer, Failure):
                 return answer
-            error = refusal(answer, secret=self._settings.api_key.reveal())
+            error = refusal(answer)
             self._learn("api", answer.status, answer.headers, error)
         if error is not None:
             return Failure(FailureKind.REFUSED, error)
@@ -222,6 +222,8 @@ class Transport:
         """Wait for the request's turn; where it does not come in time, say why."""
         left = attempts.seconds_left()
         where = f"{request.endpoint.method} {self._settings.base_url}{request.path}"
+        if left <= 0:
+            return Failure(FailureKind.NEVER_SENT, not_in_time(where))
         try:
             async with asyncio.timeout(None if left == math.inf else left):
                 passage = self._pace.api.passage(patience=min(left, LONGEST_PAUSE_SECONDS))
@@ -238,56 +240,63 @@ class Transport:
         try:
             async with asyncio.timeout(seconds):
                 return await self._exchange(request, number)
-        except DecodeError as unreadable:
-            return Failure(FailureKind.GARBLED, unreadable)
+        except asyncio.CancelledError as ended:
+            _strip(ended)
+            raise
         except FAULTS as fault:
             return failure_of(fault, f"{request.endpoint.method} {self._settings.base_url}{request.path}")
 
-    async def _exchange(self, request: Request, number: int) -> Answer:
+    async def _exchange(self, request: Request, number: int) -> Answer | Failure:
         url = URL(f"{self._settings.base_url}{request.path}", encoded=True)
         async with self._sessions.api().request(
             request.endpoint.method,
             url.with_query({**self._settings.default_query, **request.query}),
             headers=self._sessions.api_headers(request),
-            **self._sessions.options(url),
+            **self._sessions.api_options(url),
         ) as response:
             headers = _plain_headers(response)
-            answer = Answer(request.endpoint.method, str(url), response.status, headers, attempt=number)
+            answer = Answer(
+                request.endpoint.method,
+                str(url),
+                response.status,
+                headers,
+                attempt=number,
+                secret=self._settings.api_key,
+            )
             return await self._with_body(answer, response)
 
-    async def _with_body(self, answer: Answer, response: aiohttp.ClientResponse) -> Answer:
+    async def _with_body(self, answer: Answer, response: aiohttp.ClientResponse) -> Answer | Failure:
         most = self._settings.max_response_bytes
-        body = bytearray()
         try:
-            async for chunk in response.content.iter_any():
-                body += chunk
-                if len(body) > most:
-                    response.close()
-                    raise BodyEncodingError(f"more than {most} bytes", "too large")
+            body = await _read_at_most(most, response)
             encoding = answer.headers.get("content-encoding", "")
-            return evolve(answer, body=decompressed(bytes(body), encoding, max_bytes=most))
+            return evolve(answer, body=decompressed(body, encoding, max_bytes=most))
         except BodyEncodingError as fault:
-            if not answer.is_success:
-                return answer  # its status says enough
-            raise undecodable(answer, fault.reason, str(fault)) from None
+            kind = FailureKind.UNFIT if fault.is_lasting else FailureKind.GARBLED
+            failure = Failure(kind, undecodable(answer, fault.reason, str(fault)))
+        return failure if answer.is_success else answer  # another status says enough by itself
 
     async def _ask_storage(
-        self, url: URL, headers: Mapping[str, str], number: int
+        self, link: Secret, headers: Mapping[str, str], number: int
     ) -> aiohttp.ClientResponse | Failure:
-        shown = without_query(str(url))
-        with self._watch.exchange(RequestStarted("storage", "GET", "/", url.raw_path, number)) as seen:
+        shown = without_query(link.reveal())
+        path = URL(shown, encoded=True).raw_path
+        with self._watch.exchange(RequestStarted("storage", "GET", "/", path, number)) as seen:
             try:
                 response = await self._sessions.storage().get(
-                    url,
+                    URL(link.reveal(), encoded=True),
                     headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **headers},
-                    **self._sessions.options(url),
+                    **self._sessions.storage_options(URL(shown, encoded=True)),
                 )
+            except asyncio.CancelledError as ended:
+                _strip(ended)
+                raise
             except FAULTS as fault:
                 seen.outcome = failure_of(fault, f"GET {shown}")
                 return seen.outcome
-            answered = _plain_headers(response)
-            seen.outcome = Answer("GET", shown, response.status, answered, attempt=number)
-        self._learn("storage", response.status, answered, None)
+            # None of its headers: what they name may be the signature that was sent.
+            seen.outcome = Answer("GET", shown, response.status, attempt=number)
+        self._learn("storage", response.status, _plain_headers(response), None)
         return response
 
     def _learn(self, origin: Origin, status: int, headers: Mapping[str, str], error: ApiError | None) -> None:
@@ -296,6 +305,21 @@ class Transport:
         pause = gate.note(rate_hint(status, headers, asked, datetime.now(UTC)))
         if pause > 0:
             self._watch.tell(RequestsPaused(origin, pause))
+
+
+async def _read_at_most(most: int, response: aiohttp.ClientResponse) -> bytes:
+    body = bytearray()
+    async for chunk in response.content.iter_any():
+        body += chunk
+        if len(body) > most:
+            response.close()
+            raise BodyEncodingError(f"more than {most} bytes", "too large", is_lasting=True)
+    return bytes(body)
+
+
+def _strip(ended: asyncio.CancelledError) -> None:
+    """Take the frames out of a cancellation that it came through: aiohttp's hold the key and the signed link."""
+    ended.__traceback__ = ended.__context__ = None
 
 
 def _plain_headers(response: aiohttp.ClientResponse) -> dict[str, str]:

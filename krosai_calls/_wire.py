@@ -18,7 +18,7 @@ from typing import Any
 from attrs import field, frozen
 
 from krosai_calls._json import UnfitError, load_json
-from krosai_calls._text import redacted, redacted_json, visible
+from krosai_calls._text import Secret, redacted, redacted_json, visible
 from krosai_calls.errors import (
     ApiError,
     AuthenticationError,
@@ -30,6 +30,9 @@ from krosai_calls.errors import (
     RateLimitedError,
     ServerError,
 )
+
+_LONGEST_WORDS = 2000
+_SHOWN_WORDS = 200
 
 
 class Endpoint(Enum):
@@ -86,14 +89,16 @@ class Answer:
         headers: Names in lower case; a repeated header's values joined by a comma (RFC 9110, 5.3).
         body: The bytes, decompressed.
         attempt: Which of its verb's requests it answers; the first is 1.
+        secret: The key that was sent; taken out of whatever is shown of the answer.
     """
 
     method: str
     url: str
     status: int
-    headers: Mapping[str, str] = field(factory=dict)
+    headers: Mapping[str, str] = field(factory=dict, repr=False)
     body: bytes = field(default=b"", repr=False)
     attempt: int = 1
+    secret: Secret = field(factory=Secret, repr=False, eq=False)
 
     @property
     def is_success(self) -> bool:
@@ -102,8 +107,15 @@ class Answer:
 
     @property
     def request_id(self) -> str | None:
-        """The service's name for the request, where it gave one."""
-        return self.headers.get("x-request-id")
+        """The service's name for the request, where it gave one, as it may be shown."""
+        return self.shown(self.headers.get("x-request-id"))
+
+    def shown(self, words: object) -> str | None:
+        """Words of the answer as they may be shown: short, redacted, on one line; None for none."""
+        if not isinstance(words, str) or not words:
+            return None
+        # Cut first: a body may be megabytes of words.
+        return visible(redacted(words[:_LONGEST_WORDS], self.secret.reveal()))[:_SHOWN_WORDS]
 
 
 ERROR_BY_STATUS: Mapping[int, type[ApiError]] = {
@@ -118,14 +130,13 @@ ERROR_BY_STATUS: Mapping[int, type[ApiError]] = {
 }
 
 
-def refusal(answer: Answer, *, secret: str = "") -> ApiError | None:
+def refusal(answer: Answer) -> ApiError | None:
     """The error that an answer means, or None where it is a success.
 
     The class follows from the status alone: whatever the body holds cannot hide it.
 
     Args:
         answer: What the service said.
-        secret: The key in use; it is taken out of the service's words.
     """
     if answer.is_success:
         return None
@@ -133,11 +144,11 @@ def refusal(answer: Answer, *, secret: str = "") -> ApiError | None:
     error_class = ERROR_BY_STATUS.get(answer.status, server_fault)
     said = _error_body(answer.body)
     message, code, details = said.get("error"), said.get("code"), said.get("details")
-    message = _short(message, secret) or _short(said.get("message"), secret)
-    code = _short(code, secret)
+    message = answer.shown(message) or answer.shown(said.get("message"))
+    code = answer.shown(code)
     words = message or _hint(answer)
     extras = [f"code {code}"] if code else []
-    extras += [f"request id {_short(answer.request_id, secret)}"] if answer.request_id else []
+    extras += [f"request id {answer.request_id}"] if answer.request_id else []
     summary = f"{answer.method} {answer.url} answered {answer.status}"
     summary += (f": {words}" if words else "") + (f" ({', '.join(extras)})" if extras else "")
     return error_class(
@@ -145,15 +156,12 @@ def refusal(answer: Answer, *, secret: str = "") -> ApiError | None:
         status=answer.status,
         code=code,
         message=message,
-        details=redacted_json(details, secret) if isinstance(details, dict) else None,
-        request_id=_short(answer.request_id, secret),
+        details=redacted_json(details, answer.secret.reveal()) if isinstance(details, dict) else None,
+        request_id=answer.request_id,
         retry_after=retry_after(answer.headers, said.get("retry_after")),
         method=answer.method,
         url=answer.url,
     )
-
-
-_LONGEST_WORDS = 2000
 
 
 def _error_body(body: bytes) -> dict[str, Any]:
@@ -166,11 +174,6 @@ def _error_body(body: bytes) -> dict[str, Any]:
     inner = said.get("error")
     # Some gateways nest: {"error": {"message": …, "code": …}}.
     return {**said, **inner, "error": inner.get("message")} if isinstance(inner, dict) else said
-
-
-def _short(text: object, secret: str) -> str | None:
-    # Cut first: a body may be megabytes of words.
-    return visible(redacted(text[:_LONGEST_WORDS], secret))[:200] if isinstance(text, str) and text else None
 
 
 def _hint(answer: Answer) -> str:
@@ -289,11 +292,13 @@ class BodyEncodingError(Exception):
 
     Attributes:
         reason: As in ``DecodeError``: ``encoding`` or ``too large``.
+        is_lasting: Whether it would be the same the next time.
     """
 
-    def __init__(self, words: str, reason: str = "encoding") -> None:
+    def __init__(self, words: str, reason: str = "encoding", *, is_lasting: bool = False) -> None:
         super().__init__(words)
         self.reason = reason
+        self.is_lasting = is_lasting
 
 
 def decompressed(body: bytes, encoding: str, *, max_bytes: int) -> bytes:
@@ -309,14 +314,14 @@ def decompressed(body: bytes, encoding: str, *, max_bytes: int) -> bytes:
     if encoding in ("", "identity"):
         return body
     if encoding not in ("gzip", "deflate"):
-        raise BodyEncodingError(f"the unknown content encoding {visible(encoding)[:40]!r}")
+        raise BodyEncodingError(f"the unknown content encoding {visible(encoding)[:40]!r}", is_lasting=True)
     stream = zlib.decompressobj(zlib.MAX_WBITS | 16 if encoding == "gzip" else zlib.MAX_WBITS)
     try:
         plain = stream.decompress(body, max_bytes + 1)
     except zlib.error:
         raise BodyEncodingError(f"a broken {encoding} stream") from None
     if len(plain) > max_bytes:
-        raise BodyEncodingError(f"more than {max_bytes} bytes", "too large")
+        raise BodyEncodingError(f"more than {max_bytes} bytes", "too large", is_lasting=True)
     if not stream.eof or stream.unused_data:
         raise BodyEncodingError(f"a {encoding} stream that does not end where it should")
     return plain

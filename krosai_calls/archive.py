@@ -30,6 +30,7 @@ from krosai_calls.catalog import Catalog
 from krosai_calls.errors import (
     ArchiveError,
     AuthenticationError,
+    ClientStateError,
     KrosaiError,
     LocalFileError,
     RateLimitedError,
@@ -252,7 +253,7 @@ class _Run:
         """Do one job; what goes wrong with it alone goes into the report."""
         try:
             await self._work_of(job)
-        except (ArchiveError, AuthenticationError, RequestBudgetExceededError):
+        except (ArchiveError, AuthenticationError, ClientStateError, RequestBudgetExceededError):
             raise
         except RateLimitedError as refused:
             raise _used_up(refused) from refused

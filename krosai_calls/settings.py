@@ -15,7 +15,7 @@ from attrs import field, frozen
 from yarl import URL
 
 from krosai_calls._retry import RetryPolicy
-from krosai_calls._text import without_query
+from krosai_calls._text import Secret, without_query
 from krosai_calls.errors import SettingsError
 
 DEFAULT_BASE_URL: Final = "https://api.krosai.com/v1"
@@ -28,25 +28,6 @@ _PRIVATE_SUFFIXES = ("localhost", "local", "internal", "lan", "home.arpa", "test
 _LABEL = re.compile(r"[a-z][a-z0-9-]*", re.ASCII)
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
 _HEADER_VALUE = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?", re.ASCII)
-
-
-class Secret:
-    """A text that shows itself to nobody who does not ask for it by name."""
-
-    __slots__ = ("_value",)
-
-    def __init__(self, value: str) -> None:
-        self._value = value
-
-    def reveal(self) -> str:
-        """The text."""
-        return self._value
-
-    def __repr__(self) -> str:
-        return "Secret(***)"
-
-    def __reduce__(self) -> str | tuple[Any, ...]:
-        raise TypeError("a secret does not travel")
 
 
 @frozen(kw_only=True)
@@ -97,7 +78,7 @@ class ClientSettings:
     @classmethod
     def resolve(
         cls,
-        api_key: str | None = None,
+        api_key: str | Secret | None = None,
         *,
         base_url: str | None = None,
         environment: Mapping[str, str] | None = None,
@@ -114,9 +95,10 @@ class ClientSettings:
         Raises:
             SettingsError: A setting is missing or cannot work. The key itself is never part of the message.
         """
-        environment = os.environ if environment is None else environment
-        key = environment.get(KEY_VARIABLE) if api_key is None else api_key
-        address = base_url or environment.get(BASE_URL_VARIABLE) or DEFAULT_BASE_URL
+        # No frame that may raise holds the key in the clear, or the environment, which has it too.
+        key = _secret(api_key) if api_key is not None else _secret(_variable(environment, KEY_VARIABLE))
+        del api_key
+        address = base_url or _variable(environment, BASE_URL_VARIABLE) or DEFAULT_BASE_URL
         given = {name: value for name, value in others.items() if value is not None}
         return cls(api_key=_checked_key(key), base_url=_checked_base_url(address), **given)
 
@@ -126,12 +108,23 @@ def environment_proxy(url: URL) -> str | None:
 
     The variables are read as the standard library reads them. aiohttp's own reading would send the credentials
     of a netrc along, to storage as well.
+
+    Raises:
+        SettingsError: The environment names something that is no HTTP proxy.
     """
     if _is_loopback(url.host or "") or urllib.request.proxy_bypass(url.authority):
         return None
     proxies = urllib.request.getproxies()
     proxy = proxies.get(url.scheme) or proxies.get("all")
-    return f"http://{proxy}" if proxy and "://" not in proxy else proxy
+    if not proxy:
+        return None
+    proxy = proxy if "://" in proxy else f"http://{proxy}"
+    if not _is_http_proxy(proxy):
+        raise SettingsError(
+            f"the environment names {without_query(proxy)} as the proxy for {url.host}: only http and https"
+            " proxies can be used. Set NO_PROXY, or pass proxy="
+        )
+    return proxy
 
 
 def _is_loopback(host: str) -> bool:
@@ -141,19 +134,36 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost" or host.endswith(".localhost")
 
 
-def _checked_key(key: object) -> Secret:
-    if key is None or key == "":
-        raise SettingsError(
+def _variable(environment: Mapping[str, str] | None, name: str) -> str | None:
+    return (os.environ if environment is None else environment).get(name)
+
+
+def _secret(key: object) -> Secret:
+    if isinstance(key, Secret):
+        return key
+    if key is not None and not isinstance(key, str):
+        raise SettingsError("the API key is not a text")
+    return Secret(key or "")
+
+
+def _checked_key(key: Secret) -> Secret:
+    problem = _key_problem(key.reveal())
+    if problem:
+        raise SettingsError(problem)
+    return key
+
+
+def _key_problem(key: str) -> str:
+    if not key:
+        return (
             f"no API key: set {KEY_VARIABLE}, or pass api_key= in Python."
             " To look around without one:  krosai-calls --sandbox list"
         )
-    if not isinstance(key, str):
-        raise SettingsError("the API key is not a text")
     if any(character.isspace() for character in key):
-        raise SettingsError("the API key holds white space: was it read from a file with its line end?")
+        return "the API key holds white space: was it read from a file with its line end?"
     if len(key) > 512 or not _HEADER_VALUE.fullmatch(key):
-        raise SettingsError("the API key holds characters that no key has, or is far too long")
-    return Secret(key)
+        return "the API key holds characters that no key has, or is far too long"
+    return ""
 
 
 def _checked_base_url(address: object) -> URL:
@@ -208,8 +218,18 @@ def _check_query(query: Mapping[str, str]) -> None:
 
 
 def _check_proxy(proxy: str | None) -> None:
-    if proxy is not None and not proxy.startswith(("http://", "https://")):
+    if proxy is not None and not _is_http_proxy(proxy):
         raise SettingsError("the proxy is no address such as http://proxy.example:3128")
+
+
+def _is_http_proxy(proxy: str) -> bool:
+    if not proxy.isascii() or not _HEADER_VALUE.fullmatch(proxy) or " " in proxy:
+        return False
+    try:
+        url = URL(proxy)
+        return url.scheme in ("http", "https") and bool(url.host) and url.port is not None
+    except ValueError:
+        return False
 
 
 def _check_number(name: str, value: object, *, unit: str) -> None:

@@ -13,6 +13,7 @@ from krosai_calls._arguments import When
 from krosai_calls._download import Progress, RecordingStream
 from krosai_calls._portal import Portal
 from krosai_calls._retry import RetryPolicy
+from krosai_calls._text import Secret
 from krosai_calls.archive import ArchiveProgress, ArchiveReport
 from krosai_calls.client import AsyncCallsClient
 from krosai_calls.models import (
@@ -84,6 +85,8 @@ class CallsClient:
     ) -> None:
         # First of all, while there are no locals but the arguments.
         given = {name: value for name, value in locals().items() if name != "self"}
+        given["api_key"] = Secret.of(api_key)
+        del api_key  # whatever is raised from here on, its traceback is not to show it
         self._client = AsyncCallsClient(**given)
         self._portal = Portal(last=self._client.aclose)
 

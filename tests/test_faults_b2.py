@@ -15,6 +15,7 @@ from raw_server import Answer, RawServer, Request, answer
 
 from krosai_calls import AsyncCallsClient, Call, RateLimitedError, RequestBudgetExceededError
 from krosai_calls._retry import Failure
+from krosai_calls._text import Secret
 
 MP3 = b"ID3" + bytes(97)
 
@@ -103,7 +104,7 @@ async def test_b09_storage_that_has_had_enough_pauses_storage_alone(status: int)
         link = f"{storage.url}/call_1.mp3"
 
         async def ask_storage() -> int:
-            async with transport.storage(link, {}) as got:
+            async with transport.storage(Secret(link), {}) as got:
                 assert not isinstance(got, Failure)
                 return got.status
 
@@ -127,7 +128,7 @@ async def test_b09_a_pause_of_the_api_holds_up_no_recording() -> None:
         async with asking(transport, count=5):
             await clock.asleep(1)
             for _ in range(3):
-                async with transport.storage(f"{storage.url}/call_1.mp3", {}) as got:
+                async with transport.storage(Secret(f"{storage.url}/call_1.mp3"), {}) as got:
                     assert not isinstance(got, Failure)
                     assert await got.read() == MP3
         assert (len(api.requests), len(storage.requests)) == (1, 3)

@@ -12,8 +12,9 @@ import pytest
 from yarl import URL
 
 from krosai_calls._retry import RetryPolicy
+from krosai_calls._text import Secret
 from krosai_calls.errors import SettingsError
-from krosai_calls.settings import ClientSettings, Secret, environment_proxy
+from krosai_calls.settings import ClientSettings, environment_proxy
 
 KEY = "kros_test_CANARY-KEY"
 

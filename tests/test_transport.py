@@ -11,6 +11,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from fake_clock import FakeClock, settle
 from raw_server import Answer, RawServer, Request, answer
 
 from krosai_calls import (
@@ -35,21 +36,11 @@ KEY = "kros_test_CANARYKEY"
 CALL = b'{"id": "call_1"}'
 
 
-class RecordedSleep:
-    """Stands for waiting, and remembers how long."""
-
-    def __init__(self) -> None:
-        self.waits: list[float] = []
-
-    async def __call__(self, seconds: float) -> None:
-        self.waits.append(seconds)
-
-
 @asynccontextmanager
-async def transport_to(url: str, sleep: RecordedSleep, **settings: Any) -> AsyncIterator[Transport]:
+async def transport_to(url: str, clock: FakeClock, **settings: Any) -> AsyncIterator[Transport]:
     resolved = ClientSettings.resolve(KEY, base_url=f"{url}/v1", environment={}, **settings)
-    pace = Pace(max_concurrency=4, max_requests=resolved.max_requests)
-    transport = Transport(resolved, pace, sleep=sleep, random=lambda: 0.5)
+    pace = Pace(max_concurrency=4, max_requests=resolved.max_requests, clock=clock.read, sleep=clock.sleep)
+    transport = Transport(resolved, pace, sleep=clock.sleep, random=lambda: 0.5, clock=clock.read)
     try:
         yield transport
     finally:
@@ -65,30 +56,30 @@ REQUEST = ApiRequest(Endpoint.GET_CALL, "/calls/call_1")
 
 
 async def test_waits_are_drawn_between_attempts_and_the_last_error_counts_them() -> None:
-    sleep = RecordedSleep()
-    async with RawServer() as server, transport_to(server.url, sleep) as transport:
+    clock = FakeClock()
+    async with RawServer() as server, transport_to(server.url, clock) as transport:
         server.script(answer(500))
         with pytest.raises(ServerError) as raised:
             await transport.fetch(REQUEST, lambda got: got.body)
-    assert sleep.waits == [0.25, 0.5, 1.0, 2.0]
+    assert clock.slept == [0.25, 0.5, 1.0, 2.0]
     assert raised.value.attempts == len(server.requests) == 5
 
 
 async def test_a_retry_after_is_slept_exactly() -> None:
-    sleep = RecordedSleep()
-    async with RawServer() as server, transport_to(server.url, sleep) as transport:
+    clock = FakeClock()
+    async with RawServer() as server, transport_to(server.url, clock) as transport:
         server.script(answer(429, headers=[("Retry-After", "1.5")]), answer(200, CALL))
         assert await transport.fetch(REQUEST, lambda got: got.body) == CALL
-    assert sleep.waits == [1.5]
+    assert clock.slept == [1.5]
 
 
 async def test_a_retry_after_of_more_than_a_minute_is_told_at_once() -> None:
-    sleep = RecordedSleep()
-    async with RawServer() as server, transport_to(server.url, sleep) as transport:
+    clock = FakeClock()
+    async with RawServer() as server, transport_to(server.url, clock) as transport:
         server.script(answer(429, headers=[("Retry-After", "3600")]))
         with pytest.raises(RateLimitedError) as raised:
             await transport.fetch(REQUEST, lambda got: got.body)
-    assert sleep.waits == []
+    assert clock.slept == []
     assert (raised.value.retry_after, len(server.requests)) == (3600.0, 1)
 
 
@@ -165,22 +156,41 @@ async def test_a_budget_is_told_before_the_request_after_its_last() -> None:
         assert len(server.requests) == 3
 
 
+class Doorman:
+    """Answers a request for a call with that call, once its gate is open."""
+
+    def __init__(self) -> None:
+        self.gate = asyncio.Event()
+
+    def __call__(self, request: Request) -> Answer:
+        call_id = request.path.rpartition("/")[2].encode()
+        return answer(200, b'{"id": "%s"}' % call_id, gate=self.gate)
+
+
+async def test_a_clients_first_request_goes_alone_until_its_answer_has_told_the_pace() -> None:
+    doorman = Doorman()
+    async with RawServer(doorman) as server, client_of(server.url, max_concurrency=3) as client:
+        calls = [asyncio.ensure_future(client.get_call(f"call_{n}")) for n in range(3)]
+        await server.received(1)
+        await settle()
+        assert [request.path for request in server.requests] == ["/v1/calls/call_0"]
+        doorman.gate.set()
+        assert [call.id for call in await asyncio.gather(*calls)] == [f"call_{n}" for n in range(3)]
+
+
 async def test_no_more_requests_are_under_way_than_allowed() -> None:
-    under_way = most = 0
-    gate = asyncio.Event()
-
-    def handle(request: Request) -> Answer:
-        nonlocal under_way, most
-        under_way += 1
-        most = max(most, under_way)
-        return answer(200, b'{"id": "%s"}' % request.path.rsplit("/", 1)[1].encode(), gate=gate)
-
-    async with RawServer(handle) as server, client_of(server.url, max_concurrency=3) as client:
-        calls = [asyncio.ensure_future(client.get_call(f"call_{n}")) for n in range(9)]
-        await server.received(3)
-        assert len(server.requests) == 3
-        gate.set()
-        assert [call.id for call in await asyncio.gather(*calls)] == [f"call_{n}" for n in range(9)]
+    doorman = Doorman()
+    async with RawServer(doorman) as server, client_of(server.url, max_concurrency=3) as client:
+        doorman.gate.set()
+        await client.get_call("call_0")
+        doorman.gate.clear()
+        calls = [asyncio.ensure_future(client.get_call(f"call_{n}")) for n in range(1, 9)]
+        await server.received(4)
+        await settle()
+        assert len(server.requests) == 4  # the first, and three under way
+        doorman.gate.set()
+        assert [call.id for call in await asyncio.gather(*calls)] == [f"call_{n}" for n in range(1, 9)]
+        assert len({request.connection for request in server.requests}) == 3
 
 
 async def test_a_lent_session_is_used_and_left_open() -> None:

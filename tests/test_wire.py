@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from krosai_calls import errors
+from krosai_calls._text import Secret
 from krosai_calls._wire import Answer, BodyEncodingError, Endpoint, Request, decompressed, refusal, retry_after
 from krosai_calls.errors import ApiError
 
@@ -21,7 +22,7 @@ PLAIN = b'{"calls": []}' * 50
 
 def refused(status: int, body: Any = None, headers: dict[str, str] | None = None, secret: str = "") -> ApiError:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode() if body is not None else b""
-    error = refusal(Answer("GET", "https://api.test/v1/calls", status, headers or {}, raw), secret=secret)
+    error = refusal(Answer("GET", "https://api.test/v1/calls", status, headers or {}, raw, secret=Secret(secret)))
     assert error is not None
     return error
 
