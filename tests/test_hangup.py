@@ -11,6 +11,7 @@ from krosai_calls._hangup import Step, leaves_doubt, step_after, step_after_look
 from krosai_calls.errors import KrosaiError
 from krosai_calls.models import Call, HangupResult
 
+NOT_LEARNT = errors.ServerError(status=500)
 LIVE = Call("call_1", status="in_progress")
 ENDED = Call("call_1", status="completed", hangup_cause="agent_hangup")
 
@@ -105,9 +106,15 @@ def test_a_call_that_is_over_was_hung_up(failed: KrosaiError, call: Call) -> Non
 
 
 @pytest.mark.parametrize("failed", [errors.ConnectionFailedError("reset"), errors.ServerError(status=500)])
-@pytest.mark.parametrize("call", [None, LIVE, Call("call_1", status="parked"), Call("call_1")])
-def test_an_order_that_was_lost_is_repeated(failed: KrosaiError, call: Call | None) -> None:
-    assert step_after_look("call_1", failed, call) is Step.REPEAT
+@pytest.mark.parametrize("seen", [NOT_LEARNT, LIVE, Call("call_1", status="parked"), Call("call_1")])
+def test_an_order_that_was_lost_is_repeated(failed: KrosaiError, seen: Call | KrosaiError) -> None:
+    assert step_after_look("call_1", failed, seen) is Step.REPEAT
+
+
+@pytest.mark.parametrize("failed", [errors.BadRequestError(status=400), errors.NotFoundError(status=404)])
+def test_a_refusal_is_told_only_where_the_look_confirms_it(failed: KrosaiError) -> None:
+    assert step_after_look("call_1", failed, errors.NotFoundError(status=404)) is Step.RAISE
+    assert step_after_look("call_1", failed, NOT_LEARNT) is Step.REPEAT
 
 
 @pytest.mark.parametrize("failed", [errors.BadRequestError(status=400), errors.NotFoundError(status=404)])
@@ -115,9 +122,9 @@ def test_a_refusal_of_a_call_that_goes_on_is_told(failed: KrosaiError) -> None:
     assert step_after_look("call_1", failed, LIVE) is Step.RAISE
 
 
-@pytest.mark.parametrize("call", [None, LIVE])
-def test_a_conflict_after_an_earlier_attempt_says_itself_that_the_call_has_ended(call: Call | None) -> None:
-    assert step_after_look("call_1", conflict(attempts=2), call) == HangupResult("call_1")
+@pytest.mark.parametrize("seen", [NOT_LEARNT, LIVE])
+def test_a_conflict_after_an_earlier_attempt_says_itself_that_the_call_has_ended(seen: Call | KrosaiError) -> None:
+    assert step_after_look("call_1", conflict(attempts=2), seen) == HangupResult("call_1")
 
 
 @pytest.mark.parametrize(
