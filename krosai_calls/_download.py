@@ -14,6 +14,7 @@ from yarl import URL
 from krosai_calls._attempts import Attempts
 from krosai_calls._callbacks import tell
 from krosai_calls._files import PartFile, make_folder, write_whole
+from krosai_calls._hosts import is_public
 from krosai_calls._mp3 import looks_like_mp3
 from krosai_calls._resume import Verdict, judge, promised_length
 from krosai_calls._retry import Failure, FailureKind
@@ -82,7 +83,8 @@ class Recordings:
         transport: The way to the network.
         fresh_link: Asks the API for a link to a call's recording; raises RecordingNotReadyError or
             RecordingGoneError where there is none.
-        must_be_https: Whether a plain http link is refused: it would show the recording on the way.
+        api_url: The API's address. Where it is https, links are, too; where it is public, links lead to no
+            private network.
     """
 
     def __init__(
@@ -90,11 +92,11 @@ class Recordings:
         transport: Transport,
         fresh_link: Callable[[str], Awaitable[RecordingLink]],
         *,
-        must_be_https: bool,
+        api_url: URL,
     ) -> None:
         self._transport = transport
         self._fresh_link = fresh_link
-        self._must_be_https = must_be_https
+        self._api_url = api_url
 
     @asynccontextmanager
     async def stream(self, call: Call | str) -> AsyncIterator[RecordingStream]:
@@ -116,7 +118,7 @@ class Recordings:
             await attempts.wait_or_raise(failure)
 
     def _link(self, call: Call | str) -> _Link:
-        return _Link(call, self._fresh_link, must_be_https=self._must_be_https)
+        return _Link(call, self._fresh_link, api_url=self._api_url)
 
     async def _open(self, link: _Link, attempts: Attempts, connection: AsyncExitStack) -> RecordingStream:
         while True:
@@ -140,12 +142,12 @@ class _Link:
         call: Call | str,
         fresh_link: Callable[[str], Awaitable[RecordingLink]],
         *,
-        must_be_https: bool,
+        api_url: URL,
     ) -> None:
         self.call_id = call if isinstance(call, str) else call.id
         self._url = None if isinstance(call, str) else call.recording_url
         self._fresh_link = fresh_link
-        self._must_be_https = must_be_https
+        self._api_url = api_url
         self._renewals_left = MOST_RENEWALS
         self.size_bytes: int | None = None
 
@@ -154,7 +156,7 @@ class _Link:
         if not self._url:
             fresh = await self._fresh_link(self.call_id)
             self._url, self.size_bytes = fresh.url, fresh.size_bytes
-        problem = link_problem(self._url or "", must_be_https=self._must_be_https)
+        problem = link_problem(self._url or "", api_url=self._api_url)
         if problem:
             raise DownloadError(
                 f"the link to the recording of call {self.call_id} is refused: {problem}", call_id=self.call_id
@@ -171,12 +173,12 @@ class _Link:
         self._url = None
 
 
-def link_problem(link: str, *, must_be_https: bool) -> str:
+def link_problem(link: str, *, api_url: URL) -> str:
     """Why a link is not followed, or empty.
 
     Args:
         link: What the service gave.
-        must_be_https: Whether plain http is refused.
+        api_url: The API's address.
     """
     # The raw text is looked at first: a parser would drop line ends and turn odd digits into plain ones.
     if len(link) > MOST_LINK_CHARS or not link.isascii() or visible(link) != link or set(link) & set(' \\"<>'):
@@ -190,8 +192,10 @@ def link_problem(link: str, *, must_be_https: bool) -> str:
         return "it names no http(s) host"
     if has_user:
         return "it holds a user or password"
-    if url.scheme == "http" and must_be_https:
+    if url.scheme == "http" and api_url.scheme == "https":
         return "it is plain http, although the API is https"
+    if is_public(api_url.host or "") and not is_public(host):
+        return "it leads into a private network, although the API is public"
     return ""
 
 

@@ -7,6 +7,8 @@ import uuid
 from collections.abc import AsyncGenerator, Mapping
 from datetime import UTC, datetime
 
+from yarl import URL
+
 from krosai_calls import _arguments, _codec, _hangup, _listing
 from krosai_calls._download import Recordings
 from krosai_calls._hangup import Step
@@ -24,12 +26,12 @@ class CallsService:
 
     Args:
         transport: The way to the network.
-        is_https: Whether the API is spoken to over TLS; then links to recordings must be https, too.
+        api_url: The API's address: links to recordings must not be less safe.
     """
 
-    def __init__(self, transport: Transport, *, is_https: bool) -> None:
+    def __init__(self, transport: Transport, *, api_url: URL) -> None:
         self._transport = transport
-        self.recordings = Recordings(transport, self._fresh_link, must_be_https=is_https)
+        self.recordings = Recordings(transport, self._fresh_link, api_url=api_url)
 
     def walk(self, filters: Mapping[str, object], page_size: int) -> AsyncGenerator[_listing.ListedPage, None]:
         """The pages of a history; a wrong filter is an error here, not at the first step."""

@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import ssl
+import urllib.request
 import warnings
 from typing import TypedDict
 
 import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.connector import Connection
 from aiohttp.tracing import Trace
 from yarl import URL
 
 from krosai_calls._faults import without_hidden_repeat
+from krosai_calls._hosts import is_public
 from krosai_calls._version import __version__
 from krosai_calls._wire import Request
 from krosai_calls.errors import ClientStateError
@@ -68,7 +72,8 @@ class Sessions:
         """The session for storage."""
         self._require_lent_open()
         if self._storage is None:
-            self._storage = self._new_session(self._lent.connector if self._lent is not None else None)
+            lent = self._lent.connector if self._lent is not None else None
+            self._storage = self._new_session(lent, resolver=self._storage_resolver())
         return self._storage
 
     def api_options(self, url: URL) -> Options:
@@ -160,11 +165,26 @@ class Sessions:
     def _opened(self) -> list[aiohttp.ClientSession]:
         return [session for session in (self._api, self._storage) if session is not None and not session.closed]
 
-    def _new_session(self, connector: aiohttp.BaseConnector | None = None) -> aiohttp.ClientSession:
+    def _storage_resolver(self) -> AbstractResolver | None:
+        """For links that a public service gives: names that lead into a private network are not followed.
+
+        Behind a proxy it is the proxy that is looked up here, and the proxy that resolves the link.
+        """
+        if (
+            not is_public(self._settings.base_url.host or "")
+            or self._settings.proxy
+            or urllib.request.getproxies()
+        ):
+            return None
+        return PublicResolver(aiohttp.DefaultResolver())
+
+    def _new_session(
+        self, connector: aiohttp.BaseConnector | None = None, *, resolver: AbstractResolver | None = None
+    ) -> aiohttp.ClientSession:
         self._loop, self._pid = asyncio.get_running_loop(), os.getpid()
         return aiohttp.ClientSession(
             # The pace bounds what is under way; a second bound here would only count as a timeout.
-            connector=connector or _Connector(limit=0),
+            connector=connector or _Connector(limit=0, resolver=resolver),
             connector_owner=connector is None,
             cookie_jar=aiohttp.DummyCookieJar(),
         )
@@ -175,6 +195,38 @@ def most_connections(lent: aiohttp.ClientSession | None) -> int | None:
     connector = lent.connector if lent is not None else None
     limits = [connector.limit, connector.limit_per_host] if connector is not None else []
     return min((limit for limit in limits if limit > 0), default=None)
+
+
+class PublicResolver(AbstractResolver):
+    """Looks names up, and knows only addresses that everybody can reach.
+
+    The check is made on the very addresses that are connected to, so that a name cannot show one address to a
+    check and another to the connection.
+
+    Args:
+        resolver: Does the looking up.
+    """
+
+    def __init__(self, resolver: AbstractResolver) -> None:
+        self._resolver = resolver
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """The public addresses of a host.
+
+        Raises:
+            OSError: It has none.
+        """
+        found = await self._resolver.resolve(host, port, family)
+        public = [address for address in found if is_public(address["host"])]
+        if not public:
+            raise OSError(None, "the name leads into a private network")
+        return public
+
+    async def close(self) -> None:
+        """Let go of what the looking up holds."""
+        await self._resolver.close()
 
 
 class _Connector(aiohttp.TCPConnector):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import math
 import os
 import re
@@ -14,6 +13,7 @@ from typing import Any, Final
 from attrs import field, frozen
 from yarl import URL
 
+from krosai_calls._hosts import is_loopback, is_private
 from krosai_calls._retry import RetryPolicy
 from krosai_calls._text import Secret, without_query
 from krosai_calls.errors import SettingsError
@@ -23,9 +23,6 @@ KEY_VARIABLE: Final = "KROSAI_API_KEY"
 BASE_URL_VARIABLE: Final = "KROSAI_BASE_URL"
 AUTH_SCHEMES: Final = ("x-api-key", "bearer")
 
-# Names that only a local resolver knows; a name of one label is a container or a host next door.
-_PRIVATE_SUFFIXES = ("localhost", "local", "internal", "lan", "home.arpa", "test")
-_LABEL = re.compile(r"[a-z][a-z0-9-]*", re.ASCII)
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
 _HEADER_VALUE = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?", re.ASCII)
 
@@ -112,7 +109,7 @@ def environment_proxy(url: URL) -> str | None:
     Raises:
         SettingsError: The environment names something that is no HTTP proxy.
     """
-    if _is_loopback(url.host or "") or urllib.request.proxy_bypass(url.authority):
+    if is_loopback(url.host or "") or urllib.request.proxy_bypass(url.authority):
         return None
     proxies = urllib.request.getproxies()
     proxy = proxies.get(url.scheme) or proxies.get("all")
@@ -125,13 +122,6 @@ def environment_proxy(url: URL) -> str | None:
             " proxies can be used. Set NO_PROXY, or pass proxy="
         )
     return proxy
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
 
 
 def _variable(environment: Mapping[str, str] | None, name: str) -> str | None:
@@ -190,13 +180,7 @@ def _checked_base_url(address: object) -> URL:
 
 
 def _check_private(url: URL) -> None:
-    host = (url.host or "").rstrip(".").lower()
-    try:
-        is_private = ipaddress.ip_address(host).is_private
-    except ValueError:
-        # A name of digits alone, or 0x…, is an address that the system may resolve to anywhere.
-        is_private = bool(_LABEL.fullmatch(host)) or host.endswith(tuple(f".{end}" for end in _PRIVATE_SUFFIXES))
-    if not is_private:
+    if not is_private(url.host or ""):
         raise SettingsError(
             f"plain http to {url.host} would show the API key on the way: use https, or say"
             " allow_insecure_http=True if the way is safe"

@@ -12,7 +12,7 @@ PACKAGE = ROOT / "krosai_calls"
 
 # A module imports only modules of the rows above its own.
 LAYERS = (
-    ("_version", "_text", "_mp3", "_names", "_callbacks", "_json"),
+    ("_version", "_text", "_mp3", "_names", "_callbacks", "_json", "_hosts"),
     ("errors", "observing"),
     ("transcripts", "_wire", "_files", "_portal", "_scopes", "_ration"),
     ("models", "_retry"),

@@ -28,7 +28,6 @@ from krosai_calls import (
     StreamInterruptedError,
     TranscriptUnavailableError,
 )
-from krosai_calls._download import link_problem
 
 MP3 = b"\xff\xfb\x54\xc4" + bytes(range(256)) * 40
 LINK_PATH = "/recordings/call_1.mp3"
@@ -182,32 +181,6 @@ async def test_a_link_that_leads_nowhere_good_is_not_followed(service: Service, 
     with pytest.raises(DownloadError, match="refused"):
         await service.client.download_recording(Call("call_1", recording_url="file:///etc/passwd"), tmp_path / "x")
     assert service.server.requests == []
-
-
-@pytest.mark.parametrize(
-    "link",
-    [
-        "file:///etc/passwd",
-        "ftp://storage.test/x.mp3",
-        "data:audio/mpeg;base64,AAAA",
-        "https:///x.mp3",
-        "https://user:word@storage.test/x.mp3",
-        "https://storage.test/x\n.mp3",
-        "https://storage.test/x y.mp3",
-        "https://storage.test:99999/x.mp3",
-        "https://①②⑦.0.0.1/x.mp3",
-        "https://storage.test/" + "x" * 9000,
-        "",
-    ],
-)
-def test_a_link_of_another_kind_has_a_problem(link: str) -> None:
-    assert link_problem(link, must_be_https=False)
-
-
-def test_a_plain_link_is_a_problem_only_where_the_api_is_https() -> None:
-    assert link_problem("http://storage.test/x.mp3", must_be_https=True)
-    assert not link_problem("http://storage.test/x.mp3", must_be_https=False)
-    assert not link_problem("https://storage.test/x.mp3?a=%2Fb&c=d", must_be_https=True)
 
 
 PROSPECTS = {

@@ -21,7 +21,7 @@ PYTHON = [text for language, text in BLOCKS if language == "python"]
 
 def block_with(words: str) -> str:
     """The one Python example with these words."""
-    (block,) = [block for block in PYTHON if words in block]
+    (block,) = [str(block) for block in PYTHON if words in block]
     return block
 
 

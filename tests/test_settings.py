@@ -271,11 +271,7 @@ def test_a_retry_policy_is_one() -> None:
         resolve(retry=3)
 
 
-@pytest.mark.parametrize(
-    "proxy",
-    ["http://user:CANARY@proxy.test:3128", "http://proxy.test/?token=CANARY"],
-    ids=["a password", "a query"],
-)
+@pytest.mark.parametrize("proxy", ["http://user:CANARY@proxy.test:3128", "http://proxy.test/?token=CANARY"])
 def test_no_repr_shows_a_secret(proxy: str) -> None:
     settings = resolve(proxy=proxy, default_headers={"Authorization": "CANARY"}, default_query={"token": "CANARY"})
     assert "CANARY" not in repr(settings) + str(settings)
