@@ -160,8 +160,7 @@ def _serve(loop: asyncio.AbstractEventLoop, waiting: set[Future[Any]]) -> None:
         runner.get_loop().run_forever()
     # Whoever handed over a coroutine while the loop was winding up would wait for ever.
     for answer in tuple(waiting):
-        if answer.cancel():
-            answer.set_running_or_notify_cancel()
+        _give_up(answer)
 
 
 def _shut(
@@ -194,11 +193,16 @@ def _shut(
 
 def _relay(task: asyncio.Task[T], answer: Future[T]) -> None:
     if answer.done():
-        return  # cancelled when the loop had gone
+        return  # given up when the loop had gone
     if task.cancelled():
-        answer.cancel()
-        answer.set_running_or_notify_cancel()
+        _give_up(answer)
     elif (error := task.exception()) is not None:
         answer.set_exception(error)
     else:
         answer.set_result(task.result())
+
+
+def _give_up(answer: Future[Any]) -> None:
+    # Notified once only: a second time is an error of the future's.
+    if not answer.done() and answer.cancel():
+        answer.set_running_or_notify_cancel()
