@@ -100,7 +100,7 @@ async def test_a_link_with_a_new_signature_is_no_change(tmp_path: Path) -> None:
 ODD = {
     "a lone surrogate": {"id": "\ud83d", "transcript": "x\ud83dy", "metadata": {"\udead": "\ud83d"}},
     "NUL": {"id": "a\0b", "transcript": "x\0y"},
-    "SQL": {"id": "'); DROP TABLE calls; --"},
+    "M18 SQL": {"id": "'); DROP TABLE calls; --"},
     "a status of another type": {"id": "a", "status": ["x"], "hangup_cause": {"y": 1}, "direction": True},
     "numbers beyond 64 bits": {"id": "a", "duration": 2**70, "metadata": {"n": 2**70}},
 }
@@ -137,7 +137,7 @@ async def test_a_batch_that_fails_leaves_nothing_of_itself(tmp_path: Path) -> No
     assert rows_of(tmp_path, "SELECT count(*) AS n FROM calls") == [{"n": 1}]
 
 
-async def test_the_file_is_for_its_owner_alone(tmp_path: Path) -> None:
+async def test_m11_the_file_is_for_its_owner_alone(tmp_path: Path) -> None:
     before = os.umask(0)
     try:
         async with Catalog(tmp_path) as catalog:

@@ -74,7 +74,7 @@ async def test_d12_only_what_can_be_read_whole_is_asked_for() -> None:
 # D13, D14: too large
 
 
-async def test_d13_a_bomb_is_unreadable_at_the_cap() -> None:
+async def test_d13_m12_a_bomb_is_unreadable_at_the_cap() -> None:
     packer, cap = zlib.compressobj(9, wbits=31), 2**20
     bomb = b"".join(packer.compress(bytes(2**20)) for _ in range(64)) + packer.flush()
     tracemalloc.start()

@@ -229,7 +229,7 @@ async def test_d21_an_answer_for_another_call_is_unreadable() -> None:
     assert raised.value.reason == "id"
 
 
-async def test_d21_a_hang_up_answered_for_another_call_is_no_success() -> None:
+async def test_d21_m24_a_hang_up_answered_for_another_call_is_no_success() -> None:
     with pytest.raises((DecodeError, HangupUncertainError)):
         await read(lambda c: c.hang_up("call_1"), {"id": "call_2", "status": "completed"})
 

@@ -80,7 +80,7 @@ BAD_IDS += ["é", "call_\uff11", "a\\b", "a%2Fb", "call_1#x", "../calls/call_1"]
 
 @pytest.mark.parametrize("verb", ["get_call", "list_events", "hang_up", "get_recording", "stream_recording"])
 @pytest.mark.parametrize("call_id", BAD_IDS, ids=lambda text: ascii(text[:12]))
-async def test_an_id_that_could_lead_elsewhere_is_refused(verb: str, call_id: str) -> None:
+async def test_m08_an_id_that_could_lead_elsewhere_is_refused(verb: str, call_id: str) -> None:
     await check_refused(lambda c: getattr(c, verb)(call_id))
 
 

@@ -70,7 +70,7 @@ def test_a_part_that_is_only_closed_stays(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("umask")
-def test_files_and_folders_are_for_their_owner_alone(tmp_path: Path) -> None:
+def test_m11_files_and_folders_are_for_their_owner_alone(tmp_path: Path) -> None:
     folder = tmp_path / "recordings" / "2025"
     make_folder(folder)
     write_whole(folder / "a.mp3", b"x")
@@ -126,7 +126,7 @@ def test_a_left_over_part_gives_nothing_to_the_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("dangling", [False, True], ids=["to a file", "to nothing"])
-def test_a_planted_link_at_the_parts_place_is_not_followed(tmp_path: Path, dangling: bool) -> None:
+def test_m10_a_planted_link_at_the_parts_place_is_not_followed(tmp_path: Path, dangling: bool) -> None:
     folder, victim = tmp_path / "archive", tmp_path / "victim"
     folder.mkdir()
     if not dangling:

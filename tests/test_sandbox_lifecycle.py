@@ -94,7 +94,7 @@ async def test_a_port_that_is_taken_is_told_and_leaves_nothing_open() -> None:
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.2", "::1"])
-async def test_any_loopback_host_will_do(host: str) -> None:
+async def test_m20_any_loopback_host_will_do(host: str) -> None:
     if host == "::1" and not has_ipv6():
         pytest.skip("this machine has no IPv6 loopback")
     async with calling(host=host) as caller:
