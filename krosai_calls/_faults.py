@@ -24,6 +24,10 @@ class _ConnectionLost(Exception):  # noqa: N818 - a signal from the middleware t
         self.errno = number
 
 
+class PrivateAddressError(OSError):
+    """A name leads into a private network, where it must not."""
+
+
 FAULTS: Final = (aiohttp.ClientError, OSError, UnicodeError, _ConnectionLost)
 
 
@@ -69,6 +73,11 @@ def _meaning(fault: Exception) -> tuple[FailureKind, str]:
             return FailureKind.UNTRUSTED, "the host's name is none that can be looked up"
         case aiohttp.ClientConnectorSSLError():
             return FailureKind.NEVER_SENT, "TLS did not come about; is the scheme of the base URL right?"
+        case aiohttp.ClientConnectorDNSError() if isinstance(fault.os_error, PrivateAddressError):
+            return (
+                FailureKind.UNTRUSTED,
+                "the host's name leads into a private network, although the API is public",
+            )
         case aiohttp.ClientConnectorDNSError():
             return FailureKind.NEVER_SENT, "the host's name does not resolve; is the base URL right?"
         case aiohttp.ConnectionTimeoutError():

@@ -20,7 +20,7 @@ from aiohttp.connector import Connection
 from aiohttp.tracing import Trace
 from yarl import URL
 
-from krosai_calls._faults import without_hidden_repeat
+from krosai_calls._faults import PrivateAddressError, without_hidden_repeat
 from krosai_calls._hosts import is_public
 from krosai_calls._version import __version__
 from krosai_calls._wire import Request
@@ -58,6 +58,7 @@ class Sessions:
         self._storage: aiohttp.ClientSession | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pid = 0
+        self._resolver: AbstractResolver | None = None
 
     def api(self) -> aiohttp.ClientSession:
         """The session for the API."""
@@ -73,7 +74,8 @@ class Sessions:
         self._require_lent_open()
         if self._storage is None:
             lent = self._lent.connector if self._lent is not None else None
-            self._storage = self._new_session(lent, resolver=self._storage_resolver())
+            self._resolver = self._storage_resolver()
+            self._storage = self._new_session(lent, resolver=self._resolver)
         return self._storage
 
     def api_options(self, url: URL) -> Options:
@@ -132,6 +134,8 @@ class Sessions:
         """Close what was opened here."""
         for session in self._opened():
             await session.close()
+        if self._resolver is not None:
+            await self._resolver.close()  # aiohttp closes only one of its own
 
     def __del__(self) -> None:
         opened = self._opened() if hasattr(self, "_storage") else []
@@ -221,7 +225,7 @@ class PublicResolver(AbstractResolver):
         found = await self._resolver.resolve(host, port, family)
         public = [address for address in found if is_public(address["host"])]
         if not public:
-            raise OSError(None, "the name leads into a private network")
+            raise PrivateAddressError(None, "the name leads into a private network")
         return public
 
     async def close(self) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import socket
+from pathlib import Path
 
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 
+from krosai_calls import AsyncCallsClient, Call, ConnectionFailedError
 from krosai_calls._hosts import is_loopback, is_private, is_public
 from krosai_calls._sessions import PublicResolver
 
@@ -70,6 +72,19 @@ async def test_m05_a_name_that_leads_into_a_private_network_at_connect_time_is_n
 async def test_m05_of_a_names_addresses_only_the_public_ones_are_connected_to() -> None:
     found = await PublicResolver(Scripted("10.0.0.1", "8.8.8.8")).resolve("storage.krosai.com", 443)
     assert [(address["host"], address["port"]) for address in found] == [("8.8.8.8", 443)]
+
+
+async def test_m05_a_link_into_a_private_network_is_told_once_and_never_connected_to(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    inside = Scripted("127.0.0.1")
+    monkeypatch.setattr("aiohttp.DefaultResolver", lambda: inside)
+    call = Call("call_1", recording_url="https://storage.krosai.com/call_1.mp3?signature=x")
+    async with AsyncCallsClient("kros_test_x") as client:
+        with pytest.raises(ConnectionFailedError, match="private network") as raised:
+            await client.download_recording(call, tmp_path / "call.mp3")
+    assert (raised.value.sent, raised.value.attempts) == (False, 1)
+    assert inside.is_closed
 
 
 async def test_closing_it_closes_what_it_asks() -> None:
