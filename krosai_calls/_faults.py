@@ -16,7 +16,7 @@ from krosai_calls._retry import RETRIED_STATUSES, Failure, FailureKind
 from krosai_calls.errors import ConnectionFailedError, RequestTimeoutError
 
 
-class _ConnectionLost(Exception):  # noqa: N818 - a signal from the middleware to _failure, never raised out
+class _ConnectionLost(Exception):  # noqa: N818 - a signal from the middleware to failure_of, never raised out
     """Stands for the two faults at which aiohttp would repeat a GET by itself."""
 
     def __init__(self, number: int | None) -> None:

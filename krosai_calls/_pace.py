@@ -124,9 +124,11 @@ class Pace:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        max_concurrency = min(max_concurrency, most_connections or max_concurrency)
+        places = max(2, max_concurrency)
+        if most_connections is not None:
+            max_concurrency, places = min(max_concurrency, most_connections), min(places, most_connections)
         for_storage = max(1, max_concurrency - 1)
-        slots = asyncio.Semaphore(min(max(2, max_concurrency), most_connections or max(2, max_concurrency)))
+        slots = asyncio.Semaphore(places)
         self.api = Gate(
             Ration(most_at_once=max_concurrency, ceiling=requests_per_second), slots, clock=clock, sleep=sleep
         )

@@ -97,7 +97,6 @@ class Scopes:
         self._none_open.clear()
         for scope in self._open:
             scope.reschedule(now)
-        with contextlib.suppress(
-            TimeoutError
-        ):  # somebody does not let go; the connections are closed all the same
+        # Where somebody does not let go, the connections are closed all the same.
+        with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._none_open.wait(), GRACE_SECONDS)

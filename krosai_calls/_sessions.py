@@ -7,6 +7,7 @@ takes nothing but the connector from a session that was lent.
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import socket
 import ssl
@@ -27,6 +28,7 @@ from krosai_calls._wire import Request
 from krosai_calls.errors import ClientStateError
 from krosai_calls.settings import ClientSettings, environment_proxy
 
+_REMEMBERED_ORIGINS = 64
 USER_AGENT = f"krosai-calls/{__version__}"
 
 
@@ -59,6 +61,13 @@ class Sessions:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pid = 0
         self._resolver: AbstractResolver | None = None
+        # Reading the environment costs about what a request costs, so it is read once for each address.
+        self._environment_proxy = functools.lru_cache(maxsize=_REMEMBERED_ORIGINS)(environment_proxy)
+        self._timeout = aiohttp.ClientTimeout(
+            total=None,
+            sock_connect=settings.connect_timeout_seconds,
+            sock_read=settings.read_timeout_seconds,
+        )
 
     def api(self) -> aiohttp.ClientSession:
         """The session for the API."""
@@ -90,15 +99,11 @@ class Sessions:
             "allow_redirects": False,
             "auto_decompress": False,
             "middlewares": (without_hidden_repeat,),
-            "proxy": self._settings.proxy or environment_proxy(url),
+            "proxy": self._settings.proxy or self._environment_proxy(url.origin()),
             "raise_for_status": False,
             "skip_auto_headers": ("Content-Type",),
             "ssl": self._settings.ssl_context or True,
-            "timeout": aiohttp.ClientTimeout(
-                total=None,
-                sock_connect=self._settings.connect_timeout_seconds,
-                sock_read=self._settings.read_timeout_seconds,
-            ),
+            "timeout": self._timeout,
         }
 
     def api_headers(self, request: Request) -> dict[str, str]:

@@ -182,8 +182,8 @@ def _hint(answer: Answer) -> str:
     return {401: "is the API key right?", 404: "no such thing"}.get(answer.status, "")
 
 
-# Fractions are allowed by the service's rate limits page; float() would also take 'nan', '1_0' and '1e3'.
 _DATE = re.compile(r"[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9:]{8} GMT", re.ASCII)
+# Fractions are allowed by the service's rate limits page; float() would also take 'nan', '1_0' and '1e3'.
 _SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?", re.ASCII)
 _NUMBER = re.compile(r"[0-9]{1,16}(\.[0-9]{1,9})?", re.ASCII)
 

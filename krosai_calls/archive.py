@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import aclosing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -215,16 +215,22 @@ class _Run:
 
     async def feed(self, catalog: Catalog) -> AsyncGenerator[_Job, None]:
         """Walk the listing: each page goes into the catalogue first, and then its jobs come out."""
-        async with aclosing(self._source.pages()) as pages:
-            async for page in _until_refused(pages):
-                saved = await catalog.save_calls(page.calls)
-                self._total = page.total
-                self._count(calls_seen=len(page.calls), calls_new=saved.new, calls_updated=saved.updated)
-                for bad_row in page.bad_rows:
-                    self._fail("row", bad_row.path, bad_row)
-                for call in page.calls:
-                    for job in self._jobs(call, catalog):
-                        yield job
+        try:
+            async with aclosing(self._source.pages()) as pages:
+                async for page in pages:
+                    await self._catalogue(page, catalog)
+                    for call in page.calls:
+                        for job in self._jobs(call, catalog):
+                            yield job
+        except RateLimitedError as refused:
+            raise _used_up(refused) from refused
+
+    async def _catalogue(self, page: ListedPage, catalog: Catalog) -> None:
+        saved = await catalog.save_calls(page.calls)
+        self._total = page.total
+        self._count(calls_seen=len(page.calls), calls_new=saved.new, calls_updated=saved.updated)
+        for bad_row in page.bad_rows:
+            self._fail("row", bad_row.path, bad_row)
 
     def _jobs(self, call: Call, catalog: Catalog) -> Iterator[_Job]:
         order, now = self._order, datetime.now(UTC)
@@ -293,15 +299,6 @@ class _Run:
         self._tally.update(more)
         if self._order.progress is not None:
             tell(self._order.progress, self.report())
-
-
-async def _until_refused(pages: AsyncIterator[ListedPage]) -> AsyncIterator[ListedPage]:
-    """The pages; a service that will hear no more today ends them as a used-up budget."""
-    try:
-        async for page in pages:
-            yield page
-    except RateLimitedError as refused:
-        raise _used_up(refused) from refused
 
 
 def _used_up(refused: RateLimitedError) -> RequestBudgetExceededError:

@@ -221,9 +221,9 @@ def _row(call: Call) -> tuple[Any, ...]:
     raw = call.to_dict()
     if isinstance(raw.get("recording_url"), str):
         raw["recording_url"] = without_query(raw["recording_url"])
-    link = call.recording_url and without_query(call.recording_url)
-    values = attrs.evolve(call, recording_url=link)
-    return (*(_cell(getattr(values, name)) for name in _COLUMNS[:-1]), encode_json(raw))
+    values = {name: getattr(call, name) for name in _COLUMNS[:-1]}
+    values["recording_url"] = call.recording_url and without_query(call.recording_url)
+    return (*map(_cell, values.values()), encode_json(raw))
 
 
 def _cell(value: Any) -> Any:

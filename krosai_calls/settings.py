@@ -93,7 +93,7 @@ class ClientSettings:
             SettingsError: A setting is missing or cannot work. The key itself is never part of the message.
         """
         # No frame that may raise holds the key in the clear, or the environment, which has it too.
-        key = _secret(api_key) if api_key is not None else _secret(_variable(environment, KEY_VARIABLE))
+        key = _secret(_variable(environment, KEY_VARIABLE) if api_key is None else api_key)
         del api_key
         address = base_url or _variable(environment, BASE_URL_VARIABLE) or DEFAULT_BASE_URL
         given = {name: value for name, value in others.items() if value is not None}

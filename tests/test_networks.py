@@ -212,7 +212,7 @@ def test_m15_plain_http_to_a_public_host_is_refused_unless_allowed(url: str) -> 
     "url", ["http://localhost:1", "http://127.0.0.1:1", "http://10.0.0.1", "http://[::1]:1", "http://api"]
 )
 def test_m15_plain_http_to_this_machine_or_a_private_host_is_fine(url: str) -> None:
-    client_of(url)
+    assert str(client_of(url)._settings.base_url).startswith(url)
 
 
 LINKS = [
