@@ -16,7 +16,8 @@ from cattrs import Converter
 from cattrs.gen import make_dict_structure_fn
 
 from krosai_calls._json import UnfitError, load_json
-from krosai_calls._paging import Row, next_offset
+from krosai_calls._paging import next_offset
+from krosai_calls._seams import Row
 from krosai_calls._text import snippet
 from krosai_calls._wire import Answer
 from krosai_calls.errors import DecodeError

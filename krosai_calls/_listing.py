@@ -1,83 +1,148 @@
-"""Walking a history page by page."""
+"""Reading a listing: the requests that ``_paging`` wants, several at a time, and what the caller gets of them."""
 
 from __future__ import annotations
 
+import asyncio
+from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import aclosing
 from typing import TypeAlias
 
-from attrs import frozen
-
-from krosai_calls._paging import NewRows, Row
-from krosai_calls.errors import DecodeError
+from krosai_calls._paging import ListedPage, Listing
+from krosai_calls._seams import Row, Window
+from krosai_calls.errors import DecodeError, KrosaiError
 from krosai_calls.models import Call, Page
 
-FetchPage: TypeAlias = Callable[[int], Awaitable[tuple[Page, tuple[Row, ...]]]]
+FetchPage: TypeAlias = Callable[[Window], Awaitable[tuple[Page, tuple[Row, ...]]]]
+_Outcome: TypeAlias = tuple[Page, tuple[Row, ...]] | KrosaiError
 
 
-@frozen
-class ListedPage:
-    """One page of a walk.
+async def walk(
+    listing: Listing, fetch_page: FetchPage, *, with_spare_rows: bool = False
+) -> AsyncGenerator[ListedPage, None]:
+    """The pages of a history that can be vouched for, from where the listing stands.
 
-    Attributes:
-        rows: Its rows in order, but for the calls of the page before: each a call, or why it is none.
-        total: How many calls match, as the service says.
-    """
-
-    rows: tuple[Row, ...]
-    total: int | None
-
-    @property
-    def calls(self) -> list[Call]:
-        """The rows that can be read."""
-        return [row for row in self.rows if isinstance(row, Call)]
-
-    @property
-    def bad_rows(self) -> list[DecodeError]:
-        """Why the other rows cannot."""
-        return [row for row in self.rows if isinstance(row, DecodeError)]
-
-
-async def walk(fetch_page: FetchPage) -> AsyncGenerator[ListedPage, None]:
-    """The pages of a history, each asked for when the one before has been used.
+    Requests are sent while the caller waits for a page, never while it has one in hand; those on their way go on.
+    Leaving gives them up.
 
     Args:
-        fetch_page: Asks for the page that begins at an offset.
+        listing: What to ask for, and what may be given.
+        fetch_page: Asks for a window.
+        with_spare_rows: Whether what has come and cannot be vouched for is given before an error.
 
     Raises:
-        ListingInconsistentError: The service repeats itself.
+        ListingInconsistentError: Going on could lose calls.
     """
-    offset: int | None = 0
-    new_rows = NewRows()
-    while offset is not None:
-        page, rows = await fetch_page(offset)
-        yield ListedPage(new_rows.of(rows), page.total)
-        offset = page.next_offset
+    listing.resume()
+    under_way: dict[asyncio.Task[_Outcome], Window] = {}
+
+    def ask() -> None:
+        while (window := listing.ask()) is not None:
+            under_way[asyncio.create_task(_outcome(fetch_page, window))] = window
+
+    try:
+        while True:
+            ask()
+            while not listing.ready and not listing.is_over:
+                if (error := listing.dead_end()) is not None:
+                    if with_spare_rows and (rows := listing.spare_rows()):
+                        yield ListedPage(rows, None)
+                    raise error
+                arrived, _ = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
+                for task in arrived:
+                    _take_in(listing, under_way.pop(task), task.result())
+                if not listing.ready:
+                    ask()
+            if not listing.ready:
+                return
+            yield listing.ready.popleft()
+    finally:
+        for task in under_way:
+            task.cancel()
+        await asyncio.gather(*under_way, return_exceptions=True)
 
 
-async def readable(pages: AsyncGenerator[ListedPage, None]) -> AsyncGenerator[list[Call], None]:
-    """The calls of a walk, a list at a time; a row that cannot be read is an error, after the calls before it."""
-    async with aclosing(pages):
-        async for page in pages:
-            calls: list[Call] = []
-            for row in page.rows:
-                if isinstance(row, DecodeError):
-                    if calls:
-                        yield calls
-                    raise row
-                calls.append(row)
-            if calls:
-                yield calls
+async def _outcome(fetch_page: FetchPage, window: Window) -> _Outcome:
+    # An error is a value here: it counts only when the listing has come to its place, or not at all.
+    try:
+        return await fetch_page(window)
+    except KrosaiError as error:
+        return error
+
+
+def _take_in(listing: Listing, window: Window, outcome: _Outcome) -> None:
+    if isinstance(outcome, KrosaiError):
+        listing.fail(window, outcome)
+    else:
+        page, rows = outcome
+        listing.receive(window, rows, total=page.total, most=page.limit)
+
+
+class PageIterator(AsyncIterator[list[Call]]):
+    """The calls of a listing, a list at a time: an async iterator that can be closed early.
+
+    After an error it is not finished: iterating again goes on with the call after the last one given. A row that
+    cannot be read is such an error, after the calls before it.
+
+    Args:
+        start: Walks the pages on from where the listing stands.
+        max_items: How many calls are given at most; None for all.
+    """
+
+    def __init__(self, start: Callable[[], AsyncGenerator[ListedPage, None]], max_items: int | None = None) -> None:
+        self._start = start
+        self._left = max_items
+        self._pages: AsyncGenerator[ListedPage, None] | None = None
+        self._rows: deque[Row] = deque()
+        self._is_over = max_items == 0
+
+    async def __anext__(self) -> list[Call]:
+        """The next calls; never an empty list."""
+        while not self._rows:
+            self._rows.extend((await self._next_page()).rows)
+        calls: list[Call] = []
+        while self._rows and len(calls) != self._left and isinstance(row := self._rows[0], Call):
+            calls.append(row)
+            self._rows.popleft()
+        if not calls:
+            bad_row = self._rows.popleft()
+            assert isinstance(bad_row, DecodeError)
+            raise bad_row
+        if self._left is not None:
+            self._left -= len(calls)
+            if self._left == 0:
+                await self.aclose()
+        return calls
+
+    async def _next_page(self) -> ListedPage:
+        if self._is_over:
+            raise StopAsyncIteration
+        if self._pages is None:
+            self._pages = self._start()
+        try:
+            return await anext(self._pages)
+        except StopAsyncIteration:
+            self._is_over = True
+            raise
+        except (KrosaiError, asyncio.CancelledError):
+            self._pages = None  # it has ended; the next step begins another where this one stood
+            raise
+
+    async def aclose(self) -> None:
+        """End the listing; whatever was under way for it is given up."""
+        self._is_over = True
+        self._rows.clear()
+        if self._pages is not None:
+            await self._pages.aclose()
 
 
 class CallIterator(AsyncIterator[Call]):
-    """The calls of a walk one by one: an async iterator that can be closed early.
+    """The calls of a listing one by one: an async iterator that can be closed early, and goes on after an error.
 
     Attributes:
         pages: The same calls, a list at a time; for whoever pays for each step.
     """
 
-    def __init__(self, pages: AsyncGenerator[list[Call], None]) -> None:
+    def __init__(self, pages: PageIterator) -> None:
         self.pages = pages
         self._page: Iterator[Call] = iter(())
 
@@ -89,20 +154,6 @@ class CallIterator(AsyncIterator[Call]):
             self._page = iter(await anext(self.pages))
 
     async def aclose(self) -> None:
-        """End the walk; whatever was under way for it is given up."""
+        """End the listing; whatever was under way for it is given up."""
         self._page = iter(())
         await self.pages.aclose()
-
-
-async def at_most(
-    pages: AsyncGenerator[list[Call], None], max_items: int | None
-) -> AsyncGenerator[list[Call], None]:
-    """The pages, cut so that they hold so many calls in all."""
-    left = max_items
-    async with aclosing(pages):
-        while left is None or left > 0:
-            calls = await anext(pages, None)
-            if calls is None:
-                return
-            yield calls[:left]
-            left = left and left - len(calls)

@@ -1,15 +1,33 @@
-"""Which pages to ask for. Pure: pages in, decisions out."""
+"""Which pages to ask for, and how far a listing can be vouched for. Pure: answers in, decisions out.
+
+A history is read in windows that overlap by a row, several at a time, while calls come and go. An answer is
+passed on when it meets the trail of those before it (see ``_seams``), so a shift of the history is noticed and
+the seam is read again. The listing is over with an answer that meets the trail and ends the history: then every
+call that matched all the time has been given, once, in the service's order. This needs the service to keep to one
+order; where it does not, or a seam never closes, the listing ends in an error.
+"""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
-from typing import TypeAlias
 
-from krosai_calls.errors import DecodeError, ListingInconsistentError
+from attrs import frozen
+
+from krosai_calls._seams import Reply, Row, Trail, Window
+from krosai_calls.errors import DecodeError, BadRequestError, KrosaiError, ListingInconsistentError
 from krosai_calls.models import Call
 
-Row: TypeAlias = Call | DecodeError
-
+# Windows grow in number with the pages that were used, so that looking at the first calls costs one request.
+AHEAD_PER_PAGE = 4
+MOST_OVERLAP = 5
+# So many good seams in a row, and the overlap that a repair widened is narrowed again by a row.
+QUIET_SEAMS = 50
+# Repairs in all: so many, and one more for each page that went well.
+SPARE_REPAIRS = 10
+# Repairs of one seam. Each goes back twice as far as the one before, so that fewer reach the first call.
+MOST_REPAIRS_OF_A_SEAM = 24
+# The same rows so often in a row from different offsets, while the total stays.
 MOST_REPEATS = 2
 
 
@@ -29,25 +47,296 @@ def next_offset(offset: int, rows: int, total: int | None) -> int | None:
     return offset + rows
 
 
-class NewRows:
-    """Drops what the page before already had, and what stands twice: a new call shifts its neighbours by a row."""
+@frozen
+class ListedPage:
+    """Rows of a listing that can be vouched for, in order.
 
-    def __init__(self) -> None:
-        self._last_page: frozenset[str] = frozenset()
+    Attributes:
+        rows: Each a call that was not given before, or why it is none.
+        total: How many calls match, as the service says.
+    """
+
+    rows: tuple[Row, ...]
+    total: int | None
+
+    @property
+    def calls(self) -> list[Call]:
+        """The rows that can be read."""
+        return [row for row in self.rows if isinstance(row, Call)]
+
+    @property
+    def bad_rows(self) -> list[DecodeError]:
+        """Why the other rows cannot."""
+        return [row for row in self.rows if isinstance(row, DecodeError)]
+
+
+class Listing:
+    """A listing under way: what to ask for next, and what may be given to the caller.
+
+    Whoever drives it asks for each window that ``ask`` gives, in any order, hands the answers to ``receive`` or
+    ``fail``, and passes ``ready`` on. After an error it stands where it stood, and ``resume`` lets it go on.
+
+    Args:
+        page_size: Rows to ask for at once.
+        most_ahead: Windows at most that are asked for, or have come and are not used yet.
+        wanted: How many calls the caller takes at most; None for all.
+
+    Attributes:
+        ready: Pages to be passed on, each once.
+        is_over: Whether nothing more is to come.
+    """
+
+    def __init__(self, page_size: int, *, most_ahead: int = 1, wanted: int | None = None) -> None:
+        self.ready: deque[ListedPage] = deque()
+        self.is_over = False
+        self._limit = max(page_size, 2)  # a row of each window is the last one of the window before
+        self._first_limit = page_size
+        self._most_ahead = most_ahead
+        self._wanted = wanted
+        self._trail = Trail()
+        self._asked: list[Window] = []
+        self._held: list[Reply] = []
+        self._failed: tuple[Window, KrosaiError] | None = None
+        self._inconsistent: ListingInconsistentError | None = None
+        # What the answers have taught.
+        self._pages = 0
+        self._end = 0
+        self._total: int | None = None
+        self._total_at_end: int | None = None
+        self._total_is_wrong = False
+        self._horizon: int | None = None
+        self._cap = self._limit
+        self._cap_is_a_guess = False
+        self._longest = 0
+        self._recent: deque[Reply] = deque(maxlen=3)
         self._repeats = 0
+        # What it takes to close the seams.
+        self._overlap = 1
+        self._quiet_seams = 0
+        self._ahead = 0
+        self._misses = 0
+        self._slid = False
+        self._repairs = 0
+        self._repairs_here = 0
 
-    def of(self, rows: Sequence[Row]) -> tuple[Row, ...]:
-        """The rows of the next page that are new, in order; one that is no call is always new.
+    # --- What to ask for -----------------------------------------------------------------------------------
 
-        Raises:
-            ListingInconsistentError: Pages in a row had no new call: the service ignores the offset.
-        """
-        calls = {row.id: row for row in reversed(rows) if isinstance(row, Call)}
-        new = calls.keys() - self._last_page
-        self._repeats = 0 if new or not rows else self._repeats + 1
-        if self._repeats == MOST_REPEATS:
-            raise ListingInconsistentError(
-                "the service gives the same page again and again, whatever offset is asked for"
+    def ask(self) -> Window | None:
+        """The next window to ask for; None while no more is to be under way."""
+        if self.is_over or self._inconsistent is not None:
+            return None
+        window = self._window_ahead() if self._is_carried() else self._window_due()
+        if window is not None:
+            self._asked.append(window)
+        return window
+
+    def _is_carried(self) -> bool:
+        """Whether an answer to come may lengthen the trail."""
+        return any(self._may_meet(window) for window in self._asked)
+
+    def _may_meet(self, window: Window) -> bool:
+        """Whether a window begins where the trail has been, as far as is known."""
+        return window.offset <= max(self._due, self._end - 1)
+
+    @property
+    def _due(self) -> int:
+        """Where the window begins that lengthens the trail if nothing has moved: over its last call."""
+        if self._end == 1 < self._first_limit:
+            return 1  # over the last call it would be the first page again
+        return max(0, self._end - self._trail.bad_at_end - self._overlap)
+
+    def _window_due(self) -> Window | None:
+        if self._failed is not None and self._failed[0].offset <= self._due:
+            return None
+        if self._misses == 0 and not self._slid:
+            self._ahead = max(self._ahead, self._due + self._cap - self._overlap)
+            return self._window(self._due)
+        if self._repairs >= SPARE_REPAIRS + self._pages or self._repairs_here >= MOST_REPAIRS_OF_A_SEAM:
+            self._give_up(
+                f"the calls around offset {self._end} change faster than they can be listed, or the service keeps"
+                " to no order: what was given is right; narrow the listing by date, or go on later"
             )
-        self._last_page = frozenset(calls)
-        return tuple(row for row in rows if not isinstance(row, Call) or (row.id in new and row is calls[row.id]))
+            return None
+        self._repairs += 1
+        self._repairs_here += 1
+        if self._misses == 0:
+            return self._window(self._due)
+        self._overlap = min(self._overlap + 1, MOST_OVERLAP, self._cap - 1)
+        self._quiet_seams = 0
+        vanished = 0 if self._total is None or self._total_at_end is None else self._total_at_end - self._total
+        back = max(2**self._misses, vanished if self._misses == 1 else 0)
+        return self._window(max(0, self._due - back))
+
+    def _window_ahead(self) -> Window | None:
+        held = {reply.window.offset for reply in self._held}
+        while self._ahead in held:
+            self._ahead += self._cap - self._overlap
+        under_way = len(self._asked) + len(self._held) + len(self.ready)
+        if (
+            under_way >= min(self._most_ahead, AHEAD_PER_PAGE * self._pages)
+            or self._failed is not None
+            or self._repeats
+            or self._cap_is_a_guess
+            or self._ahead + self._overlap >= self._foreseen
+        ):
+            return None
+        window = self._window(self._ahead)
+        self._ahead += self._cap - self._overlap
+        return window
+
+    @property
+    def _foreseen(self) -> int:
+        """How many rows there are to be asked for, as far as is known; where it is not, nothing is asked ahead."""
+        bounds = [self._total or 0, self._horizon, self._wanted]
+        return min(bound for bound in bounds if bound is not None)
+
+    def _window(self, offset: int) -> Window:
+        if not self._pages and offset == 0:
+            return Window(0, self._first_limit)
+        left = (self._wanted or 0) - offset
+        return Window(offset, min(self._limit, left) if left > self._overlap else self._limit)
+
+    # --- What came -----------------------------------------------------------------------------------------
+
+    def receive(self, window: Window, rows: Sequence[Row], *, total: int | None, most: int) -> None:
+        """Take in what came for a window.
+
+        Args:
+            window: As it was asked for.
+            rows: Its rows, in order.
+            total: How many calls match, as the service says.
+            most: How many rows a page holds at most, as the service says.
+        """
+        self._asked.remove(window)
+        reply = Reply(window, tuple(rows), total, most)
+        self._learn(reply)
+        if not reply.rows:
+            self._pass_over_nothing(reply)
+            return
+        self._held = sorted([*self._held, reply], key=lambda held: held.window.offset)
+        used, deeper = self._join(reply)
+        if deeper:
+            self._misses = sum(self._may_meet(held.window) for held in self._held)
+        elif used:
+            self._misses = 0
+        elif self._may_meet(window):
+            self._misses += 1
+        # What the trail has passed would only take up room.
+        self._held = [held for held in self._held if held.end > self._end]
+
+    def _learn(self, reply: Reply) -> None:
+        self._total = reply.total
+        self._total_is_wrong |= bool(reply.rows) and reply.total is not None and reply.end > reply.total
+        self._longest = max(self._longest, len(reply.rows))
+        if reply.rows and reply.most < reply.window.limit:
+            self._cap = max(2, min(self._cap, reply.most))
+        if any(reply.contradicts(other) for other in (*self._recent, *self._held)):
+            self._give_up("the service contradicts itself: two calls changed places while both were listed")
+        last = self._recent[-1] if self._recent else None
+        again = last is not None and last.window.offset != reply.window.offset and last.total == reply.total
+        self._repeats = self._repeats + 1 if again and last and reply.ids and last.ids == reply.ids else 0
+        if self._repeats == MOST_REPEATS:
+            self._give_up("the service gives the same page again and again, whatever offset is asked for")
+        self._recent.append(reply)
+
+    def _pass_over_nothing(self, reply: Reply) -> None:
+        offset = reply.window.offset
+        if offset == 0 and not reply.total:
+            self.is_over = True
+        elif offset == 0 and self._misses:
+            self._give_up(f"the service speaks of {reply.total} calls and gives none")
+        elif offset == 1 == self._end:
+            self.is_over = True  # there is room for more than the one call that came, and nothing is behind it
+        else:
+            self._horizon = min(self._horizon or offset, offset)
+            self._misses += self._may_meet(reply.window)
+
+    def _join(self, fresh: Reply) -> tuple[bool, bool]:
+        """Lengthen the trail by what meets it; whether the new answer did, and whether the trail goes deeper."""
+        used = went_deeper = False
+        while not self.is_over:
+            reply = next((held for held in self._held if self._trail.meets(held)), None)
+            if reply is None:
+                break
+            self._held.remove(reply)
+            deeper = self._use(reply, is_fresh=reply is fresh)
+            used, went_deeper = used or reply is fresh, went_deeper or deeper
+        return used, went_deeper
+
+    def _use(self, reply: Reply, *, is_fresh: bool) -> bool:
+        rows, deeper = self._trail.extend(reply)
+        if rows:
+            self.ready.append(ListedPage(rows, reply.total))
+        is_short = len(reply.rows) < min(reply.window.limit, reply.most, self._cap)
+        if is_short and self._ends_the_history(reply, goes_deeper=deeper):
+            self.is_over = True
+        elif self._trail.bad_at_end >= self._cap - 1:
+            self._give_up("a whole page of rows without an id: nothing shows how it joins the pages around it")
+        elif deeper:
+            self._advance(reply, is_short=is_short)
+        elif is_fresh and reply.ids:
+            # Everything has moved down, or the deepest calls have vanished.
+            self._slid = True
+            if is_short:
+                self._trail.end_at(reply.ids[-1])
+            self._end = reply.end if is_short else self._trail.end_seen_from(reply) or self._end
+            self._total_at_end = reply.total
+        return deeper
+
+    def _ends_the_history(self, reply: Reply, *, goes_deeper: bool) -> bool:
+        if reply.total is not None and reply.end >= reply.total and not self._total_is_wrong:
+            return True
+        # Where the total does not say so, one more look at what is behind the last call does, if the service
+        # has shown that it gives longer pages.
+        is_last = reply.ids[-1:] == [self._trail.last_id]
+        return not goes_deeper and is_last and len(reply.rows) < self._longest
+
+    def _advance(self, reply: Reply, *, is_short: bool) -> None:
+        self._pages += 1
+        self._end = reply.end
+        self._total_at_end = reply.total
+        self._slid = False
+        self._repairs_here = 0
+        self._cap_is_a_guess = is_short
+        if is_short:
+            self._cap = max(2, len(reply.rows))
+            self._overlap = min(self._overlap, self._cap - 1)
+        self._quiet_seams += 1
+        if self._quiet_seams % QUIET_SEAMS == 0:
+            self._overlap = max(1, self._overlap - 1)
+        if self._failed is not None and self._failed[0].offset + self._failed[0].limit <= self._end:
+            self._failed = None
+
+    # --- What went wrong -----------------------------------------------------------------------------------
+
+    def fail(self, window: Window, error: KrosaiError) -> None:
+        """Take in that a window cannot be had; it matters once the trail has come there."""
+        self._asked.remove(window)
+        if isinstance(error, BadRequestError) and self._pages and window.offset:
+            refused = error
+            error = ListingInconsistentError(
+                f"the service takes no offset of {window.offset}: narrow the listing by date to see what is behind it"
+            )
+            error.__cause__ = refused
+        if self._failed is None or window.offset < self._failed[0].offset:
+            self._failed = window, error
+
+    def dead_end(self) -> KrosaiError | None:
+        """Why it cannot go on; to be told when all that is ready was passed on."""
+        if self._failed is not None and not self._is_carried() and self._failed[0].offset <= self._due:
+            return self._inconsistent or self._failed[1]
+        return self._inconsistent
+
+    def resume(self) -> None:
+        """Go on from where it stands, after an error or a pause; windows under way are asked for again."""
+        self._asked.clear()
+        self._failed = self._inconsistent = self._horizon = None
+        self._slid = False
+        self._misses = self._repeats = self._repairs = self._repairs_here = self._ahead = 0
+
+    def spare_rows(self) -> tuple[Row, ...]:
+        """What has come and cannot be vouched for: there may be calls between it and what was given."""
+        return self._trail.unknown(self._held)
+
+    def _give_up(self, why: str) -> None:
+        self._inconsistent = self._inconsistent or ListingInconsistentError(why)

@@ -11,17 +11,26 @@ import contextlib
 import os
 import threading
 import weakref
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from concurrent.futures import CancelledError, Future
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, Protocol, TypeVar
 
 from krosai_calls.errors import ClientStateError
 
 P = ParamSpec("P")
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 # How long an interrupted caller waits for its coroutine to tidy up.
 CLEAN_UP_SECONDS = 5.0
+
+
+class ClosableSource(Protocol[T_co]):
+    """An async iterator that can be closed: an async generator, or what behaves like one."""
+
+    def __anext__(self) -> Awaitable[T_co]: ...
+
+    def aclose(self) -> Coroutine[Any, Any, None]: ...
 
 
 class Portal:
@@ -90,25 +99,12 @@ class Portal:
         finally:
             self._waiting.discard(answer)
 
-    def iterate(self, source: AsyncGenerator[T, None]) -> Iterator[T]:
-        """Step through an async generator; it advances only when it is stepped.
+    def iterate(self, source: ClosableSource[T]) -> PortalIterator[T]:
+        """Step through an async iterator; it advances only when it is stepped."""
+        return PortalIterator(self, source)
 
-        Leaving the iterator early closes the source.
-        """
-
-        async def step() -> tuple[T] | None:
-            try:
-                return (await anext(source),)
-            except StopAsyncIteration:
-                return None
-
-        try:
-            while (item := self.run(step)) is not None:
-                yield item[0]
-        finally:
-            self._dispose(source)
-
-    def _dispose(self, source: AsyncGenerator[Any, None]) -> None:
+    def dispose(self, source: ClosableSource[Any]) -> None:
+        """Close an async iterator that is not needed any more, if its loop is still there."""
         if threading.current_thread() is self._thread:
             # Collected by the garbage collector on the loop's own thread: waiting here would wait for ever.
             assert self._loop is not None
@@ -152,6 +148,46 @@ class Portal:
         self._thread = threading.Thread(target=_serve, args=serving, name=self._name, daemon=True)
         self._thread.start()
         self._stop = weakref.finalize(self, _shut, self._loop, self._thread, self._pid, self._last)
+
+
+class PortalIterator(Iterator[T]):
+    """The items of an async iterator, for callers that block.
+
+    An error of the source is raised, and whether there is more after it is the source's to say. Leaving the
+    iterator early, also to the garbage collector, closes the source.
+    """
+
+    def __init__(self, portal: Portal, source: ClosableSource[T]) -> None:
+        self._portal = portal
+        self._source = source
+        self._has_begun = False
+        self._is_over = False
+
+    def __next__(self) -> T:
+        """The next item."""
+        if self._is_over:
+            raise StopIteration
+        self._has_begun = True
+        item = self._portal.run(self._step)
+        if item is None:
+            self._is_over = True
+            raise StopIteration
+        return item[0]
+
+    async def _step(self) -> tuple[T] | None:
+        try:
+            return (await anext(self._source),)
+        except StopAsyncIteration:
+            return None
+
+    def close(self) -> None:
+        """End it; a second call does nothing."""
+        was_open, self._is_over = self._has_begun and not self._is_over, True
+        if was_open:
+            self._portal.dispose(self._source)
+
+    def __del__(self) -> None:
+        self.close()
 
 
 def _serve(loop: asyncio.AbstractEventLoop, waiting: set[Future[Any]]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import uuid
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Mapping
 from datetime import UTC, datetime
 
 from yarl import URL
@@ -12,8 +12,9 @@ from yarl import URL
 from krosai_calls import _arguments, _codec, _hangup, _listing
 from krosai_calls._download import Recordings
 from krosai_calls._hangup import Step
-from krosai_calls._paging import Row
+from krosai_calls._paging import ListedPage, Listing
 from krosai_calls._prospects import no_recording
+from krosai_calls._seams import Row, Window
 from krosai_calls._transport import Transport
 from krosai_calls._wire import Endpoint, Request
 from krosai_calls.archive import CallSource
@@ -27,18 +28,31 @@ class CallsService:
     Args:
         transport: The way to the network.
         api_url: The API's address: links to recordings must not be less safe.
+        most_ahead: Pages of a listing at most that are asked for or kept before they are used.
     """
 
-    def __init__(self, transport: Transport, *, api_url: URL) -> None:
+    def __init__(self, transport: Transport, *, api_url: URL, most_ahead: int) -> None:
         self._transport = transport
+        self._most_ahead = most_ahead
         self.recordings = Recordings(transport, self._fresh_link, api_url=api_url)
 
-    def walk(self, filters: Mapping[str, object], page_size: int) -> AsyncGenerator[_listing.ListedPage, None]:
-        """The pages of a history; a wrong filter is an error here, not at the first step."""
-        _arguments.list_request(filters, limit=page_size, offset=0)
-        return _listing.walk(
-            lambda offset: self.get_page(_arguments.list_request(filters, limit=page_size, offset=offset))
-        )
+    def iterate(
+        self, filters: Mapping[str, object], page_size: int, max_items: int | None = None
+    ) -> _listing.PageIterator:
+        """The calls of a history; a wrong argument is an error here, not at the first step."""
+        _arguments.filter_query(filters)
+        _arguments.checked_limit(page_size, "page_size")
+        wanted = _arguments.checked_max_items(max_items)
+        listing = Listing(min(page_size, wanted or page_size), most_ahead=self._most_ahead, wanted=wanted)
+        return _listing.PageIterator(lambda: self._walk(listing, filters), wanted)
+
+    def _walk(
+        self, listing: Listing, filters: Mapping[str, object], *, with_spare_rows: bool = False
+    ) -> AsyncGenerator[ListedPage, None]:
+        def fetch_page(window: Window) -> Awaitable[tuple[Page, tuple[Row, ...]]]:
+            return self.get_page(_arguments.list_request(filters, limit=window.limit, offset=window.offset))
+
+        return _listing.walk(listing, fetch_page, with_spare_rows=with_spare_rows)
 
     async def get_page(self, request: Request) -> tuple[Page, tuple[Row, ...]]:
         """One page, and its rows in order, each a call or the error that tells why it is none."""
@@ -109,7 +123,9 @@ class CallsService:
         """What an archive takes from the service; a wrong filter is an error here, before a folder is made."""
         _arguments.filter_query(filters)
         return CallSource(
-            pages=lambda: self.walk(filters, _arguments.MAX_PAGE_SIZE),
+            pages=lambda: self._walk(
+                Listing(_arguments.MAX_PAGE_SIZE, most_ahead=self._most_ahead), filters, with_spare_rows=True
+            ),
             save_recording=lambda call, path: self.recordings.save(call, path, None),
             list_events=self.list_events,
             count_requests=self._transport.count_requests,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
@@ -82,23 +81,28 @@ class AsyncCallsClient(ClientLifetime):
         max_items: int | None = None,
         page_size: int = 100,
     ) -> _listing.CallIterator:
-        """Every call that matches, page after page, asked for only as far as it is read.
+        """Every call that matches, each once and in the service's order.
+
+        Pages are asked for several at a time, and only as far as the iterator is read: nothing before the first
+        step, and never more than ``max_concurrency`` pages ahead. Leave it early with ``contextlib.aclosing`` to
+        be sure that what is under way ends then and there.
+
+        A call that matches all the while is given exactly once, whatever is created, deleted or changed meanwhile;
+        one that comes or goes meanwhile may be given or not, a little out of its place. An error comes after
+        the calls before it, and does not finish the iterator: iterating it again goes on with the next call.
 
         Args:
             status, direction, phone_number_id, endpoint_id, from_date, to_date: As in ``list_calls``.
             max_items: Stop after so many calls; None for all.
-            page_size: Calls asked for at once, 1 to 100.
+            page_size: Calls asked for at once, 1 to 100. Each page but the first repeats a call of the one before.
 
         Raises:
-            DecodeError: A row has no id; it is raised after the calls before it.
-            ListingInconsistentError: The service repeats itself.
+            DecodeError: A row has no id; going on passes it over.
+            ListingInconsistentError: The listing cannot be vouched for any more: the service keeps to no order,
+                ignores the offset, or calls come and go faster than they can be listed.
         """
         filters = _arguments.filters_of(status, direction, phone_number_id, endpoint_id, from_date, to_date)
-        size = min(
-            _arguments.checked_limit(page_size, "page_size"), _arguments.checked_max_items(max_items) or 100
-        )
-        pages = _listing.readable(self._service.walk(filters, size))
-        return _listing.CallIterator(_listing.at_most(pages, max_items))
+        return _listing.CallIterator(self._service.iterate(filters, page_size, max_items))
 
     def iter_pages(
         self,
@@ -110,19 +114,19 @@ class AsyncCallsClient(ClientLifetime):
         from_date: When = None,
         to_date: When = None,
         page_size: int = 100,
-    ) -> AsyncGenerator[list[Call], None]:
-        """Every call that matches, a list at a time.
+    ) -> _listing.PageIterator:
+        """The same calls as ``iter_calls`` gives, a list at a time, as the pages come; no list is empty.
 
         Args:
             status, direction, phone_number_id, endpoint_id, from_date, to_date: As in ``list_calls``.
-            page_size: Calls asked for at once, 1 to 100.
+            page_size: Calls asked for at once, 1 to 100, and the longest that a list can be.
 
         Raises:
-            DecodeError: A row has no id; it is raised after the calls that can be read.
-            ListingInconsistentError: The service repeats itself.
+            DecodeError: A row has no id; going on passes it over.
+            ListingInconsistentError: The listing cannot be vouched for any more.
         """
         filters = _arguments.filters_of(status, direction, phone_number_id, endpoint_id, from_date, to_date)
-        return _listing.readable(self._service.walk(filters, _arguments.checked_limit(page_size, "page_size")))
+        return self._service.iterate(filters, page_size)
 
     async def get_call(self, call_id: str) -> Call:
         """One call in full.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ssl
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
-from itertools import chain
 from pathlib import Path
 from types import TracebackType
 
@@ -142,7 +141,7 @@ class CallsClient:
         max_items: int | None = None,
         page_size: int = 100,
     ) -> Iterator[Call]:
-        """Every call that matches, page after page, asked for only as far as it is read."""
+        """Every call that matches, each once and in the service's order."""
         calls = self._client.iter_calls(
             status=status,
             direction=direction,
@@ -153,7 +152,7 @@ class CallsClient:
             max_items=max_items,
             page_size=page_size,
         )
-        return chain.from_iterable(self._portal.iterate(calls.pages))
+        return _OneByOne(self._portal.iterate(calls.pages))
 
     def iter_pages(
         self,
@@ -166,7 +165,7 @@ class CallsClient:
         to_date: When = None,
         page_size: int = 100,
     ) -> Iterator[list[Call]]:
-        """Every call that matches, a list at a time."""
+        """The same calls as ``iter_calls`` gives, a list at a time, as the pages come; no list is empty."""
         pages = self._client.iter_pages(
             status=status,
             direction=direction,
@@ -255,6 +254,20 @@ class CallsClient:
             events=events,
             progress=progress,
         )
+
+
+class _OneByOne(Iterator[Call]):
+    # Not itertools.chain: that is finished by an error, and this is to go on after one.
+
+    def __init__(self, pages: Iterator[list[Call]]) -> None:
+        self._pages = pages
+        self._page: Iterator[Call] = iter(())
+
+    def __next__(self) -> Call:
+        while True:
+            for call in self._page:
+                return call
+            self._page = iter(next(self._pages))
 
 
 class BlockingRecordingStream:

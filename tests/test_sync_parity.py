@@ -10,7 +10,7 @@ from krosai_calls import AsyncCallsClient, CallsClient, RetryPolicy
 
 BLOCKING_FORM_OF = {
     "_listing.CallIterator": "Iterator[Call]",
-    "AsyncGenerator[list[Call], None]": "Iterator[list[Call]]",
+    "_listing.PageIterator": "Iterator[list[Call]]",
     "AsyncGenerator[CallEvent, None]": "Iterator[CallEvent]",
     "AbstractAsyncContextManager[RecordingStream]": "BlockingRecordingStream",
 }
