@@ -88,7 +88,9 @@ class PageIterator(AsyncIterator[list[Call]]):
         max_items: How many calls are given at most; None for all.
     """
 
-    def __init__(self, start: Callable[[], AsyncGenerator[ListedPage, None]], max_items: int | None = None) -> None:
+    def __init__(
+        self, start: Callable[[], AsyncGenerator[ListedPage, None]], max_items: int | None = None
+    ) -> None:
         self._start = start
         self._left = max_items
         self._pages: AsyncGenerator[ListedPage, None] | None = None

@@ -9,13 +9,15 @@ order; where it does not, or a seam never closes, the listing ends in an error.
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from collections.abc import Sequence
 
 from attrs import frozen
 
+from krosai_calls._habits import Habits
 from krosai_calls._seams import Reply, Row, Trail, Window
-from krosai_calls.errors import DecodeError, BadRequestError, KrosaiError, ListingInconsistentError
+from krosai_calls.errors import BadRequestError, DecodeError, KrosaiError, ListingInconsistentError
 from krosai_calls.models import Call
 
 # Windows grow in number with the pages that were used, so that looking at the first calls costs one request.
@@ -27,8 +29,6 @@ QUIET_SEAMS = 50
 SPARE_REPAIRS = 10
 # Repairs of one seam. Each goes back twice as far as the one before, so that fewer reach the first call.
 MOST_REPAIRS_OF_A_SEAM = 24
-# The same rows so often in a row from different offsets, while the total stays.
-MOST_REPEATS = 2
 
 
 def next_offset(offset: int, rows: int, total: int | None) -> int | None:
@@ -95,21 +95,15 @@ class Listing:
         self._wanted = wanted
         self._trail = Trail()
         self._asked: list[Window] = []
+        self._sent_for: Window | None = None
         self._held: list[Reply] = []
         self._failed: tuple[Window, KrosaiError] | None = None
         self._inconsistent: ListingInconsistentError | None = None
-        # What the answers have taught.
+        self._habits = Habits(self._limit)
+        # How far the trail goes.
         self._pages = 0
         self._end = 0
-        self._total: int | None = None
         self._total_at_end: int | None = None
-        self._total_is_wrong = False
-        self._horizon: int | None = None
-        self._cap = self._limit
-        self._cap_is_a_guess = False
-        self._longest = 0
-        self._recent: deque[Reply] = deque(maxlen=3)
-        self._repeats = 0
         # What it takes to close the seams.
         self._overlap = 1
         self._quiet_seams = 0
@@ -125,14 +119,17 @@ class Listing:
         """The next window to ask for; None while no more is to be under way."""
         if self.is_over or self._inconsistent is not None:
             return None
-        window = self._window_ahead() if self._is_carried() else self._window_due()
+        if self._is_carried():
+            window = self._window_ahead()
+        else:
+            window = self._sent_for = self._window_due()
         if window is not None:
             self._asked.append(window)
         return window
 
     def _is_carried(self) -> bool:
         """Whether an answer to come may lengthen the trail."""
-        return any(self._may_meet(window) for window in self._asked)
+        return any(window is self._sent_for or self._may_meet(window) for window in self._asked)
 
     def _may_meet(self, window: Window) -> bool:
         """Whether a window begins where the trail has been, as far as is known."""
@@ -149,8 +146,11 @@ class Listing:
         if self._failed is not None and self._failed[0].offset <= self._due:
             return None
         if self._misses == 0 and not self._slid:
-            self._ahead = max(self._ahead, self._due + self._cap - self._overlap)
+            self._ahead = max(self._ahead, self._due + self._habits.cap - self._overlap)
             return self._window(self._due)
+        return self._window_of_repair()
+
+    def _window_of_repair(self) -> Window | None:
         if self._repairs >= SPARE_REPAIRS + self._pages or self._repairs_here >= MOST_REPAIRS_OF_A_SEAM:
             self._give_up(
                 f"the calls around offset {self._end} change faster than they can be listed, or the service keeps"
@@ -161,34 +161,31 @@ class Listing:
         self._repairs_here += 1
         if self._misses == 0:
             return self._window(self._due)
-        self._overlap = min(self._overlap + 1, MOST_OVERLAP, self._cap - 1)
+        self._overlap = min(self._overlap + 1, MOST_OVERLAP, self._habits.cap - 1)
         self._quiet_seams = 0
-        vanished = 0 if self._total is None or self._total_at_end is None else self._total_at_end - self._total
-        back = max(2**self._misses, vanished if self._misses == 1 else 0)
-        return self._window(max(0, self._due - back))
+        # The first guess is that all that came or vanished did so above; then further and further up.
+        total = self._habits.total
+        moved = 0 if total is None or self._total_at_end is None else total - self._total_at_end
+        if self._misses > 1 or moved == 0:
+            moved = -(2**self._misses)
+        return self._window(max(0, self._due + moved))
 
     def _window_ahead(self) -> Window | None:
         held = {reply.window.offset for reply in self._held}
         while self._ahead in held:
-            self._ahead += self._cap - self._overlap
+            self._ahead += self._habits.cap - self._overlap
         under_way = len(self._asked) + len(self._held) + len(self.ready)
         if (
             under_way >= min(self._most_ahead, AHEAD_PER_PAGE * self._pages)
             or self._failed is not None
-            or self._repeats
-            or self._cap_is_a_guess
-            or self._ahead + self._overlap >= self._foreseen
+            or self._habits.is_repeating
+            or self._habits.cap_is_a_guess
+            or self._ahead + self._overlap >= min(self._habits.foreseen, self._wanted or sys.maxsize)
         ):
             return None
         window = self._window(self._ahead)
-        self._ahead += self._cap - self._overlap
+        self._ahead += self._habits.cap - self._overlap
         return window
-
-    @property
-    def _foreseen(self) -> int:
-        """How many rows there are to be asked for, as far as is known; where it is not, nothing is asked ahead."""
-        bounds = [self._total or 0, self._horizon, self._wanted]
-        return min(bound for bound in bounds if bound is not None)
 
     def _window(self, offset: int) -> Window:
         if not self._pages and offset == 0:
@@ -209,7 +206,8 @@ class Listing:
         """
         self._asked.remove(window)
         reply = Reply(window, tuple(rows), total, most)
-        self._learn(reply)
+        if (fault := self._habits.learn(reply, self._held)) is not None:
+            self._give_up(fault)
         if not reply.rows:
             self._pass_over_nothing(reply)
             return
@@ -219,25 +217,10 @@ class Listing:
             self._misses = sum(self._may_meet(held.window) for held in self._held)
         elif used:
             self._misses = 0
-        elif self._may_meet(window):
+        elif window is self._sent_for or self._may_meet(window):
             self._misses += 1
         # What the trail has passed would only take up room.
         self._held = [held for held in self._held if held.end > self._end]
-
-    def _learn(self, reply: Reply) -> None:
-        self._total = reply.total
-        self._total_is_wrong |= bool(reply.rows) and reply.total is not None and reply.end > reply.total
-        self._longest = max(self._longest, len(reply.rows))
-        if reply.rows and reply.most < reply.window.limit:
-            self._cap = max(2, min(self._cap, reply.most))
-        if any(reply.contradicts(other) for other in (*self._recent, *self._held)):
-            self._give_up("the service contradicts itself: two calls changed places while both were listed")
-        last = self._recent[-1] if self._recent else None
-        again = last is not None and last.window.offset != reply.window.offset and last.total == reply.total
-        self._repeats = self._repeats + 1 if again and last and reply.ids and last.ids == reply.ids else 0
-        if self._repeats == MOST_REPEATS:
-            self._give_up("the service gives the same page again and again, whatever offset is asked for")
-        self._recent.append(reply)
 
     def _pass_over_nothing(self, reply: Reply) -> None:
         offset = reply.window.offset
@@ -248,8 +231,7 @@ class Listing:
         elif offset == 1 == self._end:
             self.is_over = True  # there is room for more than the one call that came, and nothing is behind it
         else:
-            self._horizon = min(self._horizon or offset, offset)
-            self._misses += self._may_meet(reply.window)
+            self._misses += reply.window is self._sent_for or self._may_meet(reply.window)
 
     def _join(self, fresh: Reply) -> tuple[bool, bool]:
         """Lengthen the trail by what meets it; whether the new answer did, and whether the trail goes deeper."""
@@ -267,40 +249,37 @@ class Listing:
         rows, deeper = self._trail.extend(reply)
         if rows:
             self.ready.append(ListedPage(rows, reply.total))
-        is_short = len(reply.rows) < min(reply.window.limit, reply.most, self._cap)
-        if is_short and self._ends_the_history(reply, goes_deeper=deeper):
+        if self._ends_the_history(reply, goes_deeper=deeper):
             self.is_over = True
-        elif self._trail.bad_at_end >= self._cap - 1:
+        elif self._trail.bad_at_end >= self._habits.cap - 1:
             self._give_up("a whole page of rows without an id: nothing shows how it joins the pages around it")
         elif deeper:
-            self._advance(reply, is_short=is_short)
+            self._advance(reply)
         elif is_fresh and reply.ids:
             # Everything has moved down, or the deepest calls have vanished.
             self._slid = True
-            if is_short:
+            if self._habits.is_short(reply) or self._trail.last_id in reply.places:
                 self._trail.end_at(reply.ids[-1])
-            self._end = reply.end if is_short else self._trail.end_seen_from(reply) or self._end
+            self._end = self._trail.end_seen_from(reply) or self._end
             self._total_at_end = reply.total
         return deeper
 
     def _ends_the_history(self, reply: Reply, *, goes_deeper: bool) -> bool:
-        if reply.total is not None and reply.end >= reply.total and not self._total_is_wrong:
-            return True
-        # Where the total does not say so, one more look at what is behind the last call does, if the service
-        # has shown that it gives longer pages.
+        if not self._habits.is_short(reply):
+            return False
+        # Where the total does not say so, a second look does: behind the last call there was nothing.
         is_last = reply.ids[-1:] == [self._trail.last_id]
-        return not goes_deeper and is_last and len(reply.rows) < self._longest
+        second_look = not goes_deeper and is_last and self._habits.could_be_longer(reply)
+        return second_look or self._habits.says_the_end(reply)
 
-    def _advance(self, reply: Reply, *, is_short: bool) -> None:
+    def _advance(self, reply: Reply) -> None:
         self._pages += 1
         self._end = reply.end
         self._total_at_end = reply.total
         self._slid = False
         self._repairs_here = 0
-        self._cap_is_a_guess = is_short
-        if is_short:
-            self._cap = max(2, len(reply.rows))
-            self._overlap = min(self._overlap, self._cap - 1)
+        self._habits.settle_cap(reply)
+        self._overlap = min(self._overlap, self._habits.cap - 1)
         self._quiet_seams += 1
         if self._quiet_seams % QUIET_SEAMS == 0:
             self._overlap = max(1, self._overlap - 1)
@@ -315,7 +294,7 @@ class Listing:
         if isinstance(error, BadRequestError) and self._pages and window.offset:
             refused = error
             error = ListingInconsistentError(
-                f"the service takes no offset of {window.offset}: narrow the listing by date to see what is behind it"
+                f"the service takes no offset of {window.offset}: narrow the listing by date to see what follows"
             )
             error.__cause__ = refused
         if self._failed is None or window.offset < self._failed[0].offset:
@@ -330,9 +309,10 @@ class Listing:
     def resume(self) -> None:
         """Go on from where it stands, after an error or a pause; windows under way are asked for again."""
         self._asked.clear()
-        self._failed = self._inconsistent = self._horizon = None
+        self._failed = self._inconsistent = None
+        self._habits.forget_setbacks()
         self._slid = False
-        self._misses = self._repeats = self._repairs = self._repairs_here = self._ahead = 0
+        self._misses = self._repairs = self._repairs_here = self._ahead = 0
 
     def spare_rows(self) -> tuple[Row, ...]:
         """What has come and cannot be vouched for: there may be calls between it and what was given."""

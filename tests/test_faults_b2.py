@@ -198,7 +198,8 @@ async def test_b05_an_archive_run_stops_with_what_it_has_and_says_when_to_go_on(
             await client.archive(tmp_path / "archive")
     assert raised.value.retry_after == 3600.0
     assert raised.value.report.calls_seen == 100
-    assert len([request for request in server.requests if dict(request.query)["offset"] != "0"]) == 1
+    # Those that were under way together; after the first refusal no more.
+    assert len([request for request in server.requests if dict(request.query)["offset"] != "0"]) <= 4
 
 
 def test_b05_the_command_line_ends_with_6_and_says_when_to_go_on(tmp_path: Path) -> None:

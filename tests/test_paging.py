@@ -1,22 +1,83 @@
-"""Which pages to ask for."""
+"""Which pages to ask for, told as stories of a history of letters."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from krosai_calls._paging import NewRows, Row, next_offset
-from krosai_calls.errors import DecodeError, ListingInconsistentError
+from krosai_calls._paging import MOST_OVERLAP, QUIET_SEAMS, Listing, next_offset
+from krosai_calls._seams import Row, Window
+from krosai_calls.errors import (
+    BadRequestError,
+    ConnectionFailedError,
+    DecodeError,
+    KrosaiError,
+    ListingInconsistentError,
+)
 from krosai_calls.models import Call
 
+ALPHABET = "abcdefghijklmnopqrstuvwxyz"
+BAD = DecodeError("no id", reason="id")
 
-def page(*ids: str) -> list[Call]:
-    return [Call(call_id) for call_id in ids]
 
+class Reader:
+    """Drives a listing over a history that a test may change between two requests."""
 
-def ids(rows: tuple[Row, ...]) -> str:
-    return "".join(row.id for row in rows if isinstance(row, Call))
+    def __init__(
+        self, history: str, size: int = 4, *, ahead: int = 1, wanted: int | None = None, tells_total: bool = True
+    ) -> None:
+        self.history = history
+        self.listing = Listing(size, most_ahead=ahead, wanted=wanted)
+        self.total: Callable[[], int | None] = lambda: len(self.history) if tells_total else None
+        self.asked: list[int] = []
+        self.under_way: list[Window] = []
+        self.given = ""
+
+    def ask(self) -> list[int]:
+        """Ask for all that the listing wants now; where the new windows begin."""
+        before = len(self.asked)
+        while (window := self.listing.ask()) is not None:
+            self.asked.append(window.offset)
+            self.under_way.append(window)
+        return self.asked[before:]
+
+    def answer(self, offset: int) -> str:
+        """Answer one of the windows from the history as it is now; what may be given then."""
+        window = next(window for window in self.under_way if window.offset == offset)
+        self.under_way.remove(window)
+        letters = self.history[offset : offset + window.limit]
+        rows: list[Row] = [BAD if letter == "!" else Call(letter) for letter in letters]
+        self.listing.receive(window, rows, total=self.total(), most=window.limit)
+        return self.take()
+
+    def fail(self, offset: int, error: KrosaiError) -> None:
+        window = next(window for window in self.under_way if window.offset == offset)
+        self.under_way.remove(window)
+        self.listing.fail(window, error)
+
+    def take(self) -> str:
+        new = ""
+        while self.listing.ready:
+            new += "".join(row.id if isinstance(row, Call) else "!" for row in self.listing.ready.popleft().rows)
+        self.given += new
+        return new
+
+    def step(self) -> None:
+        """One request and its answer."""
+        self.ask()
+        self.answer(self.under_way[0].offset)
+
+    def read_on(self) -> str:
+        """Read to the end; all that was given."""
+        while not self.listing.is_over:
+            self.ask()
+            if (error := self.listing.dead_end()) is not None:
+                raise error
+            self.answer(self.under_way[0].offset)
+        return self.given
 
 
 @pytest.mark.parametrize(
@@ -53,44 +114,174 @@ def test_following_the_offsets_asks_for_every_row_once(size: int, cap: int, tell
 
 
 @pytest.mark.parametrize(
-    ("pages", "new"),
+    ("history", "asked"),
     [
-        pytest.param(["ab", "cd"], ["ab", "cd"], id="nothing moved"),
-        pytest.param(["ab", "bc"], ["ab", "c"], id="one new call shifts a row"),
-        pytest.param(["ab", "abc"], ["ab", "c"], id="two new calls"),
-        pytest.param(["aba", "cc"], ["ab", "c"], id="a call that stands twice on a page"),
-        pytest.param(["a", "", "b"], ["a", "", "b"], id="an empty page"),
-        pytest.param(["a", "a", "b"], ["a", "", "b"], id="the same page once proves nothing"),
-        pytest.param(["", "", ""], ["", "", ""], id="empty pages repeat nothing"),
-        pytest.param(
-            ["a", "a", "b", "b", "c"], ["a", "", "b", "", "c"], id="the count begins anew with every new call"
-        ),
+        pytest.param("", [0], id="no calls"),
+        pytest.param("abc", [0], id="less than a page"),
+        pytest.param("abcd", [0, 3], id="a full page proves no end"),
+        pytest.param(ALPHABET[:9], [0, 3, 6], id="each window begins with the last call of the one before"),
     ],
 )
-def test_what_the_page_before_had_is_not_new(pages: list[str], new: list[str]) -> None:
-    new_rows = NewRows()
-    assert [ids(new_rows.of(page(*letters))) for letters in pages] == new
+def test_windows_overlap_by_a_call(history: str, asked: list[int]) -> None:
+    reader = Reader(history)
+    assert reader.read_on() == history
+    assert reader.asked == asked
 
 
-def test_a_row_that_is_no_call_is_always_new_and_keeps_its_place() -> None:
-    new_rows = NewRows()
-    bad = DecodeError("no id")
-    rows: list[Row] = [Call("a"), bad, Call("b")]
-    assert new_rows.of(rows) == tuple(rows)
-    assert new_rows.of([Call("b"), bad, Call("c")]) == (bad, Call("c"))
+def test_windows_grow_in_number_with_the_pages_that_were_used() -> None:
+    reader = Reader(ALPHABET * 1, size=2, ahead=16)
+    assert reader.ask() == [0]
+    assert reader.answer(0) == "ab"
+    assert reader.ask() == [1, 2, 3, 4]
+    assert reader.answer(1) == "c"
+    assert reader.ask() == [5, 6, 7, 8, 9]
 
 
-@pytest.mark.parametrize("again", [["b", "a"], ["a", "b"]])
-def test_a_service_that_repeats_a_page_for_ever_is_told(again: list[str]) -> None:
-    new_rows = NewRows()
-    assert ids(new_rows.of(page("a", "b"))) == "ab"
-    assert new_rows.of(page("a", "b")) == ()
-    with pytest.raises(ListingInconsistentError, match="the same page again and again"):
-        new_rows.of(page(*again))
+def test_answers_out_of_order_wait_for_the_one_before_them() -> None:
+    reader = Reader(ALPHABET, ahead=3)
+    reader.step()
+    assert reader.ask() == [3, 6, 9]
+    assert reader.answer(9) == reader.answer(6) == ""
+    assert reader.ask() == []
+    assert reader.answer(3) == "efghijklm"
 
 
-def test_pages_without_a_single_call_do_not_go_on_for_ever() -> None:
-    new_rows = NewRows()
-    new_rows.of([DecodeError("no id")])
-    with pytest.raises(ListingInconsistentError):
-        new_rows.of([DecodeError("no id")])
+def test_what_is_wanted_bounds_what_is_asked_for() -> None:
+    reader = Reader(ALPHABET, ahead=16, wanted=9)
+    reader.step()
+    assert reader.ask() == [3, 6]
+    assert [window.limit for window in reader.under_way] == [4, 3]
+
+
+@pytest.mark.parametrize("wanted", [1, 2, 4])
+def test_what_fits_into_the_first_page_takes_one_request(wanted: int) -> None:
+    reader = Reader(ALPHABET, size=wanted, ahead=16, wanted=wanted)
+    reader.step()
+    assert (len(reader.given), reader.asked) == (wanted, [0])
+
+
+def test_calls_deleted_above_are_noticed_and_the_seam_is_read_again() -> None:
+    reader = Reader(ALPHABET)
+    reader.step()
+    reader.history = reader.history[2:]
+    assert reader.read_on() == ALPHABET
+    assert reader.asked[:3] == [0, 3, 0]
+
+
+def test_a_total_that_shrank_tells_how_far_to_go_back() -> None:
+    reader = Reader(ALPHABET, size=5)
+    for _ in range(4):
+        reader.step()
+    reader.history = reader.history[9:]
+    assert reader.read_on() == ALPHABET
+    assert reader.asked[4:6] == [16, 6]
+
+
+def test_calls_created_above_only_make_windows_meet_later() -> None:
+    reader = Reader(ALPHABET)
+    reader.step()
+    reader.history = "0123456" + reader.history
+    assert reader.read_on() == ALPHABET
+    assert reader.asked[:3] == [0, 3, 9]
+
+
+def test_a_repair_widens_the_overlap_and_quiet_seams_narrow_it() -> None:
+    history = "".join(chr(0x4E00 + number) for number in range(100 * QUIET_SEAMS))
+    reader = Reader(history, size=20)
+    for overlap in range(1, MOST_OVERLAP):
+        reader.step()
+        reader.history = reader.history[overlap:]
+        reader.step()
+        reader.step()
+    steps = [later - earlier for earlier, later in zip(reader.asked, reader.asked[1:], strict=False)]
+    reader.read_on()
+    later_steps = [later - earlier for earlier, later in zip(reader.asked, reader.asked[1:], strict=False)]
+    assert min(later_steps[len(steps) :]) == 20 - MOST_OVERLAP
+    assert later_steps[-2] == 19
+
+
+@pytest.mark.parametrize("total", [30, 3, 0], ids=["too large", "too small", "none at all"])
+def test_a_wrong_total_costs_a_look_behind_the_last_call(total: int) -> None:
+    reader = Reader(ALPHABET[:8])
+    reader.total = lambda: total
+    assert reader.read_on() == ALPHABET[:8]
+    assert reader.asked == [0, 3, 6, 7]
+
+
+@pytest.mark.parametrize("length", range(9))
+def test_without_a_total_there_is_a_look_behind_the_last_call_and_nothing_is_asked_ahead(length: int) -> None:
+    reader = Reader(ALPHABET[:length], ahead=16, tells_total=False)
+    assert reader.read_on() == ALPHABET[:length]
+    assert len(reader.asked) <= length // 3 + 2
+
+
+def test_one_call_fewer_than_a_total_speaks_of_is_believed_after_a_second_look() -> None:
+    reader = Reader("")
+    reader.total = lambda: 7
+    with pytest.raises(ListingInconsistentError, match="7 calls and gives none"):
+        reader.read_on()
+    assert reader.asked == [0, 0]
+
+
+def test_a_page_that_fails_matters_when_the_listing_has_come_there() -> None:
+    reader = Reader(ALPHABET, ahead=3)
+    reader.step()
+    reader.ask()
+    reader.fail(6, ConnectionFailedError("reset"))
+    assert reader.listing.dead_end() is None
+    assert reader.ask() == []
+    assert reader.answer(3) == "efg"
+    assert isinstance(reader.listing.dead_end(), ConnectionFailedError)
+
+
+def test_after_an_error_it_goes_on_where_it_stood_and_asks_for_nothing_that_it_has() -> None:
+    reader = Reader(ALPHABET, ahead=4)
+    reader.step()
+    reader.ask()
+    reader.answer(9)
+    reader.fail(3, ConnectionFailedError("reset"))
+    assert isinstance(reader.listing.dead_end(), ConnectionFailedError)
+    reader.listing.resume()
+    reader.under_way.clear()
+    assert reader.ask() == [3, 6, 12]
+    assert reader.read_on() == ALPHABET
+
+
+def test_an_offset_that_is_refused_is_told_as_the_services_limit() -> None:
+    reader = Reader(ALPHABET)
+    reader.step()
+    reader.ask()
+    refused = BadRequestError("offset too large", status=400)
+    reader.fail(3, refused)
+    error = reader.listing.dead_end()
+    assert isinstance(error, ListingInconsistentError)
+    assert "offset of 3" in str(error)
+    assert error.__cause__ is refused
+
+
+def test_a_first_page_that_is_refused_is_told_as_it_came() -> None:
+    reader = Reader(ALPHABET)
+    reader.ask()
+    reader.fail(0, BadRequestError("status unknown", status=400))
+    assert isinstance(reader.listing.dead_end(), BadRequestError)
+
+
+def test_what_came_and_cannot_be_vouched_for_is_kept() -> None:
+    reader = Reader(ALPHABET, ahead=4)
+    reader.step()
+    reader.ask()
+    reader.answer(9)
+    reader.fail(3, ConnectionFailedError("reset"))
+    assert [row.id for row in reader.listing.spare_rows() if isinstance(row, Call)] == list("jklm")
+
+
+def test_a_page_of_rows_without_an_id_ends_the_listing_after_what_came() -> None:
+    reader = Reader("abc!!!!!!!!d")
+    with pytest.raises(ListingInconsistentError, match="without an id"):
+        reader.read_on()
+    assert reader.given.startswith("abc!!!")
+
+
+def test_rows_without_an_id_at_a_seam_come_once() -> None:
+    reader = Reader("abc!de!f!!gh")
+    assert reader.read_on() == "abc!de!f!!gh"

@@ -57,9 +57,17 @@ def test_the_main_job_leaves_recordings_transcripts_and_a_catalogue(tmp_path: Pa
 
 def test_the_example_for_async_services_runs(tmp_path: Path) -> None:
     with Sandbox(calls=30) as sandbox:
-        printed = run([sys.executable, "-c", block_with("AsyncCallsClient()")], tmp_path, **account_of(sandbox))
+        printed = run(
+            [sys.executable, "-c", block_with("client.download_recording")], tmp_path, **account_of(sandbox)
+        )
     assert printed.count("seconds") == 10
     assert list(tmp_path.glob("recordings/*.mp3"))
+
+
+def test_the_example_for_long_histories_prints_every_call_once(tmp_path: Path) -> None:
+    with Sandbox(calls=250) as sandbox:
+        printed = run([sys.executable, "-c", block_with("aclosing")], tmp_path, **account_of(sandbox))
+    assert printed.split() == [call["id"] for call in sandbox.calls]
 
 
 def test_the_example_for_scripts_runs(tmp_path: Path) -> None:

@@ -167,7 +167,9 @@ def test_a_history_is_walked_with_each_call_once(
     assert len(sandbox.api_requests) == requests
 
 
-def test_pages_come_as_they_are_asked_for_and_a_walk_stops_where_it_is_told_to(caller: Caller, sandbox: Sandbox) -> None:
+def test_pages_come_as_they_are_asked_for_and_a_walk_stops_where_it_is_told_to(
+    caller: Caller, sandbox: Sandbox
+) -> None:
     assert [len(page) for page in caller.read("iter_pages", page_size=12)] == [12, 11, 7]
     assert len(caller.read("iter_calls", max_items=7)) == 7
     assert caller.read("iter_calls", status="voicemail") == []
