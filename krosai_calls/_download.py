@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+import errno
+import math
+import mmap
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from yarl import URL
 
-from krosai_calls._attempts import Attempts
 from krosai_calls._callbacks import tell
-from krosai_calls._files import PartFile, make_folder, write_whole
-from krosai_calls._hosts import is_public
-from krosai_calls._mp3 import looks_like_mp3
-from krosai_calls._resume import Verdict, judge, promised_length
-from krosai_calls._retry import Failure, FailureKind
-from krosai_calls._text import Secret, snippet, storable, visible
-from krosai_calls._transport import StorageAnswer, Transport
-from krosai_calls._wire import Answer, refusal
+from krosai_calls._files import make_folder, write_whole
+from krosai_calls._links import Link
+from krosai_calls._mp3 import Suspicion, could_be_mp3, looks_like_mp3, suspicion
+from krosai_calls._parts import CHECKPOINT_BYTES, CHECKPOINT_SECONDS, RecordingPart
+from krosai_calls._resume import Held, Verdict
+from krosai_calls._text import snippet, storable
+from krosai_calls._transfers import Body, Opened, Transfer, short_of
+from krosai_calls._transport import Transport
 from krosai_calls.errors import (
-    DownloadError,
+    ClientStateError,
     IntegrityError,
     KrosaiError,
     LocalFileError,
@@ -33,24 +34,28 @@ from krosai_calls.errors import (
 from krosai_calls.models import Call, Download, RecordingLink
 
 Progress: TypeAlias = Callable[[int, int | None], object]
+T = TypeVar("T")
 
-MOST_RENEWALS = 3
-MOST_LINK_CHARS = 8 * 1024
-BEGINNING_BYTES = 3
+PROGRESS_SECONDS = 0.1
+BEGINNING_BYTES = 16
 
 
 class RecordingStream:
-    """A recording's bytes as they arrive: iterate it.
+    """A recording's bytes as they arrive: iterate it. A connection that breaks is replaced under way.
 
     Attributes:
         size_bytes: The length of the whole.
         content_type: What storage says it is, or None.
     """
 
-    def __init__(self, answer: StorageAnswer, size_bytes: int) -> None:
-        self._answer = answer
-        self.size_bytes = size_bytes
-        self.content_type: str | None = answer.headers.get("content-type")
+    def __init__(self, transfer: Transfer, body: Body, connection: AsyncExitStack) -> None:
+        judgement = body.judgement
+        self._transfer = transfer
+        self._body = body
+        self._connection = connection
+        self._held = Held(0, judgement.validator, judgement.size_bytes)
+        self.size_bytes = judgement.size_bytes or 0
+        self.content_type = body.content_type
 
     def __aiter__(self) -> RecordingStream:
         return self
@@ -59,21 +64,48 @@ class RecordingStream:
         """The next bytes, however many arrived.
 
         Raises:
-            StreamInterruptedError: The recording ended before all of it had come.
+            StreamInterruptedError: The recording ended before all of it had come, and cannot be gone on with.
         """
-        piece = await self._answer.read()
-        received = self._answer.received
-        if received > self.size_bytes:
-            raise IntegrityError(f"storage sent more than the {self.size_bytes} bytes that it promised")
-        if not piece and received < self.size_bytes:
+        while not self._held.is_whole:
+            try:
+                piece = await self._body.read()
+            except (StreamInterruptedError, RequestTimeoutError) as cut:
+                await self._go_on_after(cut)
+                continue
+            if not piece:
+                await self._reopen()
+                continue
+            given = self._held.received
+            # Storage that ignores ranges gives it all again.
+            piece = piece[max(0, given - (self._body.position - len(piece))) :]
+            if piece:
+                self._held = Held(given + len(piece), self._held.validator, self._held.size_bytes)
+                return piece
+        raise StopAsyncIteration
+
+    async def _go_on_after(self, cut: StreamInterruptedError | RequestTimeoutError) -> None:
+        if self._held.received and not self._held.is_usable:
+            raise short_of(cut, self._held.received, self._held.size_bytes) from cut
+        try:
+            await self._transfer.lost(cut, self._held.received)
+            await self._reopen()
+        except ClientStateError:
+            raise
+        except KrosaiError as fault:
+            raise short_of(fault, self._held.received, self._held.size_bytes) from fault
+
+    async def _reopen(self) -> None:
+        await self._connection.aclose()
+        opened = await self._transfer.open(self._held, self._connection)
+        judgement = opened.judgement
+        is_same = (judgement.validator, judgement.size_bytes) == (self._held.validator, self._held.size_bytes)
+        if opened.body is None or not is_same:
             raise StreamInterruptedError(
-                f"the recording ended after {received} of {self.size_bytes} bytes",
-                received=received,
+                f"the recording was replaced after {self._held.received} of {self.size_bytes} bytes had come",
+                received=self._held.received,
                 expected=self.size_bytes,
             )
-        if not piece:
-            raise StopAsyncIteration
-        return piece
+        self._body = opened.body
 
 
 class Recordings:
@@ -97,175 +129,170 @@ class Recordings:
         self._transport = transport
         self._fresh_link = fresh_link
         self._api_url = api_url
+        self._saving: dict[Path, _Saving] = {}
 
     @asynccontextmanager
     async def stream(self, call: Call | str) -> AsyncIterator[RecordingStream]:
         """Open a recording; leaving the context lets go of the connection."""
+        transfer = self._transfer(call)
         async with AsyncExitStack() as connection:
-            yield await self._open(self._link(call), self._transport.new_attempts(), connection)
+            opened = await transfer.open(Held(), connection)
+            assert opened.body is not None
+            yield RecordingStream(transfer, opened.body, connection)
 
     async def save(self, call: Call | str, path: Path, progress: Progress | None) -> Download:
-        """Save a recording; the file has its name only when it is whole."""
-        link = self._link(call)
-        attempts = self._transport.new_attempts()
+        """Save a recording; the file has its name only when it is whole.
+
+        Whoever asks for the same recording in the same place meanwhile waits for the one that does it.
+        """
+        key = Path.cwd() / path
+        saving = self._saving.setdefault(key, _Saving())
+        saving.interested += 1
+        call_id = call if isinstance(call, str) else call.id
+        try:
+            async with saving.lock:
+                if saving.call_id != call_id or saving.download is None:
+                    saving.download = await self._save(call, path, progress)
+                    saving.call_id = call_id
+                return saving.download
+        finally:
+            saving.interested -= 1
+            if not saving.interested:
+                del self._saving[key]
+
+    async def _save(self, call: Call | str, path: Path, progress: Progress | None) -> Download:
+        transfer = self._transfer(call)
+        call_id = transfer.link.call_id
+        with local_errors(call_id, path):
+            make_folder(path.parent)
+            part = await run_to_the_end(lambda: RecordingPart(path, call_id), undo=RecordingPart.close)
+            incoming = _Incoming(part, call_id, progress, self._transport.clock)
+            try:
+                await self._receive(transfer, incoming)
+                download = await run_to_the_end(lambda: incoming.finish(path, transfer.link.duration_seconds))
+            except (IntegrityError, RecordingGoneError):
+                part.discard()
+                raise
+            except OSError as fault:
+                part.discard() if fault.errno == errno.EIO else part.park()
+                raise
+            except BaseException:
+                part.park()
+                raise
+            finally:
+                part.close()
+        tell(progress, download.size_bytes, download.size_bytes)
+        return download
+
+    async def _receive(self, transfer: Transfer, incoming: _Incoming) -> None:
         while True:
+            cut: StreamInterruptedError | RequestTimeoutError | None = None
+            doubt: IntegrityError | None = None
             async with AsyncExitStack() as connection:
-                stream = await self._open(link, attempts, connection)
+                opened = await transfer.open(incoming.held, connection)
                 try:
-                    return await _write(stream, link.call_id, path, progress)
-                except (StreamInterruptedError, RequestTimeoutError) as cut:
-                    failure = Failure(FailureKind.LOST, cut)
-            await attempts.wait_or_raise(failure)
+                    await incoming.take(opened)
+                except (StreamInterruptedError, RequestTimeoutError) as broken:
+                    cut = broken
+                except IntegrityError as odd:
+                    doubt = odd
+            if cut is not None:
+                await transfer.lost(cut, incoming.held.received)
+            elif doubt is not None:
+                incoming.forget()
+                await transfer.doubt(doubt)
+            elif incoming.held.is_whole:
+                return
+            else:  # storage gives it in parts
+                transfer.advanced(incoming.held.received)
 
-    def _link(self, call: Call | str) -> _Link:
-        return _Link(call, self._fresh_link, api_url=self._api_url)
-
-    async def _open(self, link: _Link, attempts: Attempts, connection: AsyncExitStack) -> RecordingStream:
-        while True:
-            answer = await connection.enter_async_context(
-                self._transport.storage(await link.current(), {}, attempt=attempts.count + 1)
-            )
-            outcome = answer if isinstance(answer, Failure) else _understood(answer, link)
-            if isinstance(outcome, RecordingStream):
-                return outcome
-            # The connection is let go of before anything is waited for.
-            await connection.aclose()
-            if outcome is not None:
-                await attempts.wait_or_raise(outcome)
+    def _transfer(self, call: Call | str) -> Transfer:
+        link = Link(call, self._fresh_link, api_url=self._api_url, sleep=self._transport.sleep)
+        return Transfer(self._transport, link)
 
 
-class _Link:
-    """The link to one recording: the call's own at first, and a fresh one whenever storage refuses it."""
+class _Saving:
+    """One place that a recording is being saved to."""
+
+    def __init__(self) -> None:
+        self.lock = asyncio.Lock()
+        self.interested = 0
+        self.call_id: str | None = None
+        self.download: Download | None = None
+
+
+class _Incoming:
+    """A recording on its way into its part file."""
 
     def __init__(
-        self,
-        call: Call | str,
-        fresh_link: Callable[[str], Awaitable[RecordingLink]],
-        *,
-        api_url: URL,
+        self, part: RecordingPart, call_id: str, progress: Progress | None, clock: Callable[[], float]
     ) -> None:
-        self.call_id = call if isinstance(call, str) else call.id
-        self._url = None if isinstance(call, str) else call.recording_url
-        self._fresh_link = fresh_link
-        self._api_url = api_url
-        self._renewals_left = MOST_RENEWALS
-        self.size_bytes: int | None = None
+        self._part = part
+        self._call_id = call_id
+        self._progress = progress
+        self._clock = clock
+        self._resumed_bytes = part.held.received
+        self._told_at = -math.inf
+        self._recorded_at = clock()
 
-    async def current(self) -> Secret:
-        """The link to use now; its query is as good as a key for an hour."""
-        if not self._url:
-            fresh = await self._fresh_link(self.call_id)
-            self._url, self.size_bytes = fresh.url, fresh.size_bytes
-        problem = link_problem(self._url or "", api_url=self._api_url)
-        if problem:
-            raise DownloadError(
-                f"the link to the recording of call {self.call_id} is refused: {problem}", call_id=self.call_id
+    @property
+    def held(self) -> Held:
+        return self._part.held
+
+    def forget(self) -> None:
+        """Let go of what is there: it cannot be the recording."""
+        self._part.begin(None, 0)
+        self._resumed_bytes = 0
+
+    async def take(self, opened: Opened) -> None:
+        """Write down what an answer brings."""
+        part, body, judgement = self._part, opened.body, opened.judgement
+        if body is None:
+            return
+        if judgement.verdict is Verdict.TAKE:
+            self._resumed_bytes = 0
+            part.begin(judgement.validator, judgement.size_bytes or 0)
+        beginning = b"" if part.held.received == 0 else None
+        while piece := await body.read():
+            if beginning is not None:
+                beginning += piece[:BEGINNING_BYTES]
+                self._require_audio(beginning)
+                beginning = beginning if len(beginning) < BEGINNING_BYTES else None
+            part.write(piece)
+            now = self._clock()
+            if now - self._told_at >= PROGRESS_SECONDS:
+                self._told_at = now
+                tell(self._progress, part.held.received, part.held.size_bytes)
+            unrecorded = part.unrecorded_bytes
+            if unrecorded >= CHECKPOINT_BYTES or (unrecorded and now - self._recorded_at >= CHECKPOINT_SECONDS):
+                await run_to_the_end(part.checkpoint)
+                self._recorded_at = self._clock()
+
+    def finish(self, path: Path, duration_seconds: float | None) -> Download:
+        """Check the whole and give it its name; it blocks for as long as the disk takes."""
+        part, size = self._part, self._part.held.received
+        digest = part.sha256()
+        with mmap.mmap(part.descriptor, size, access=mmap.ACCESS_READ) as data:
+            if not looks_like_mp3(data):
+                raise self._no_mp3(bytes(data[:200]))
+            found = suspicion(data, duration_seconds)
+        if found is Suspicion.CUT:
+            raise IntegrityError(
+                f"the recording of call {self._call_id} ends in the middle of a frame", call_id=self._call_id
             )
-        return Secret(self._url or "")
+        part.publish()
+        suspect = "duration" if found is Suspicion.DURATION else None
+        return Download(path, size_bytes=size, resumed_bytes=self._resumed_bytes, sha256=digest, suspect=suspect)
 
-    def renew(self) -> None:
-        """Forget the link, so that a fresh one is asked for."""
-        if self._renewals_left == 0:
-            raise DownloadError(
-                f"storage refuses every link to the recording of call {self.call_id}", call_id=self.call_id
-            )
-        self._renewals_left -= 1
-        self._url = None
+    def _require_audio(self, beginning: bytes) -> None:
+        if not could_be_mp3(beginning):
+            raise self._no_mp3(beginning)
 
-
-def link_problem(link: str, *, api_url: URL) -> str:
-    """Why a link is not followed, or empty.
-
-    Args:
-        link: What the service gave.
-        api_url: The API's address.
-    """
-    # The raw text is looked at first: a parser would drop line ends and turn odd digits into plain ones.
-    if len(link) > MOST_LINK_CHARS or not link.isascii() or visible(link) != link or set(link) & set(' \\"<>'):
-        return "it holds characters that no link has, or is far too long"
-    try:
-        url = URL(link, encoded=True)
-        host, port, has_user = url.host, url.port, url.user is not None
-    except ValueError:
-        return "it is no address"
-    if url.scheme not in ("https", "http") or not host or port == 0:
-        return "it names no http(s) host"
-    if has_user:
-        return "it holds a user or password"
-    if url.scheme == "http" and api_url.scheme == "https":
-        return "it is plain http, although the API is https"
-    if is_public(api_url.host or "") and not is_public(host):
-        return "it leads into a private network, although the API is public"
-    return ""
-
-
-def _length(answer: StorageAnswer, link: _Link) -> int:
-    length = promised_length(answer.headers, link.size_bytes)
-    if length.size_bytes is None:
-        raise IntegrityError(f"the recording of call {link.call_id}: {length.problem}", call_id=link.call_id)
-    return length.size_bytes
-
-
-def _understood(answer: StorageAnswer, link: _Link) -> RecordingStream | Failure | None:
-    """What an answer comes to: a stream, a failure to get over, or None where a fresh link is to be asked for."""
-    match judge(answer.status):
-        case Verdict.TAKE:
-            return RecordingStream(answer, _length(answer, link))
-        case Verdict.RENEW_LINK:
-            link.renew()
-            return None
-        case Verdict.GONE:
-            raise RecordingGoneError(
-                f"storage has no recording of call {link.call_id} any more", call_id=link.call_id
-            )
-        case Verdict.BUSY if error := refusal(Answer("GET", answer.url, answer.status, _of_time(answer.headers))):
-            return Failure(FailureKind.REFUSED, error)
-        case _:
-            raise DownloadError(
-                f"storage answered {answer.status} instead of the recording of call {link.call_id}",
-                call_id=link.call_id,
-            )
-
-
-def _of_time(headers: Mapping[str, str]) -> dict[str, str]:
-    """What storage's headers say of waiting; the others may repeat the signature that was sent."""
-    return {name: headers[name] for name in ("retry-after", "date") if name in headers}
-
-
-async def _write(stream: RecordingStream, call_id: str, path: Path, progress: Progress | None) -> Download:
-    with local_errors(call_id, path):
-        part = _begin(path)
-        try:
-            digest = await _copy(stream, part, call_id, progress)
-            await run_to_the_end(part.publish)
-        except BaseException:
-            part.discard()
-            raise
-    return Download(path=path, size_bytes=stream.size_bytes, resumed_bytes=0, sha256=digest)
-
-
-def _begin(path: Path) -> PartFile:
-    make_folder(path.parent)
-    return PartFile(path)
-
-
-async def _copy(stream: RecordingStream, part: PartFile, call_id: str, progress: Progress | None) -> str:
-    digest = hashlib.sha256()
-    beginning = b""
-    received = 0
-    async for piece in stream:
-        received += len(piece)
-        if len(beginning) < BEGINNING_BYTES:
-            beginning += piece[:BEGINNING_BYTES]
-            if received >= min(BEGINNING_BYTES, stream.size_bytes) and not looks_like_mp3(beginning):
-                raise IntegrityError(
-                    f"what storage sent for call {call_id} is no MP3: it begins {snippet(piece)!r}",
-                    call_id=call_id,
-                )
-        part.write(piece)
-        digest.update(piece)
-        tell(progress, received, stream.size_bytes)
-    return digest.hexdigest()
+    def _no_mp3(self, beginning: bytes) -> IntegrityError:
+        return IntegrityError(
+            f"what storage sent for call {self._call_id} is no MP3: it begins {snippet(beginning)!r}",
+            call_id=self._call_id,
+        )
 
 
 def write_transcript(call_id: str, text: str, path: Path) -> None:
@@ -302,11 +329,18 @@ def local_errors(call_id: str | None, path: Path) -> Iterator[None]:
         raise error from fault
 
 
-async def run_to_the_end(function: Callable[[], object]) -> None:
-    """Run a blocking function in a thread; a cancellation is delivered once it has ended, not in its middle."""
+async def run_to_the_end(function: Callable[[], T], *, undo: Callable[[T], object] | None = None) -> T:
+    """Run a blocking function in a thread; a cancellation is delivered once it has ended, not in its middle.
+
+    Args:
+        function: What to run.
+        undo: What becomes of its result when nobody is there to take it.
+    """
     work = asyncio.ensure_future(asyncio.to_thread(function))
     try:
-        await asyncio.shield(work)
+        return await asyncio.shield(work)
     except asyncio.CancelledError:
         await asyncio.wait([work])
+        if undo is not None and work.exception() is None:
+            undo(work.result())
         raise

@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 
 PART_SUFFIX = ".part"
-_FILE_MODE = 0o600
+PRIVATE_FILE = 0o600
 _FOLDER_MODE = 0o700
 
 
@@ -43,21 +43,18 @@ class PartFile:
         self._part = part_path(target)
         # Always a file of our own: what stands there may be a link to another, a FIFO, or open to all.
         self._part.unlink(missing_ok=True)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-        self._descriptor = os.open(self._part, flags, _FILE_MODE)
+        self._descriptor = open_new(self._part)
 
     def write(self, data: bytes) -> None:
-        """Append bytes, all of them: a nearly full disk takes a part and says nothing."""
-        view = memoryview(data)
-        while view:
-            view = view[os.write(self._descriptor, view) :]
+        """Append bytes, all of them."""
+        write_all(self._descriptor, data)
 
     def publish(self) -> None:
         """Give the file its final name, once every byte of it is on disk."""
         os.fsync(self._descriptor)
         self.close()
         self._part.replace(self._target)
-        _sync_folder(self._target.parent)
+        sync_folder(self._target.parent)
 
     def discard(self) -> None:
         """Close the file and remove it."""
@@ -82,7 +79,22 @@ def write_whole(target: Path, data: bytes) -> None:
         raise
 
 
-def _sync_folder(folder: Path) -> None:
+def open_new(path: Path) -> int:
+    """Open a file that was not there, for its owner alone."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+    return os.open(path, flags, PRIVATE_FILE)
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """Write bytes, all of them: a nearly full disk takes some and says nothing."""
+    written = os.write(descriptor, data)
+    view = memoryview(data)[written:]
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def sync_folder(folder: Path) -> None:
+    """Have a folder's names on disk."""
     # The name is on disk only when its folder is. Windows cannot open a folder, and syncs it by itself.
     if os.name == "nt":
         return

@@ -173,6 +173,16 @@ class Transport:
         """The attempts of one verb, to be counted from now on."""
         return Attempts(self._retrying, is_repeatable=is_repeatable, deadline=deadline)
 
+    @property
+    def clock(self) -> Callable[[], float]:
+        """Seconds that never run backwards."""
+        return self._clock
+
+    @property
+    def sleep(self) -> Callable[[float], Awaitable[None]]:
+        """Waits for seconds; closing the client ends the wait."""
+        return self._retrying.sleep
+
     def deadline_in(self, seconds: float) -> float:
         """The moment so many seconds from now, on the transport's clock."""
         return self._clock() + seconds

@@ -10,6 +10,7 @@ from typing import Any
 import aiohttp
 import trustme
 from aiohttp.abc import AbstractResolver, ResolveResult
+from audio import recording
 from raw_server import RawServer, answer
 
 from krosai_calls import AsyncCallsClient, Call, RetryPolicy
@@ -17,7 +18,7 @@ from krosai_calls import AsyncCallsClient, Call, RetryPolicy
 KEY = "canary-key"
 CALL = b'{"id": "call_1"}'
 OK = answer(200, CALL)
-MP3 = answer(200, b"ID3")
+MP3 = answer(200, recording(1))
 AUTHORITY = trustme.CA()
 BASIC = "Basic dXNlcjpwYXNzd29yZA=="  # user:password
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from audio import recording
 from raw_server import Answer, RawServer, Request, answer
 
 from krosai_calls import (
@@ -25,7 +26,7 @@ from krosai_calls import (
 )
 from krosai_calls.sandbox import Sandbox
 
-MP3 = b"\xff\xfb\x54\xc4" + bytes(range(256)) * 4
+MP3 = recording(5)
 
 
 def files_in(folder: Path) -> dict[str, bytes]:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from audio import recording
 from cli_process import PROGRAM, SECONDS, environment, raw_server, run
 from raw_server import Answer, RawServer, Request, answer
 
@@ -19,7 +20,7 @@ from krosai_calls.cli import main
 from krosai_calls.sandbox import Sandbox
 
 KEY = "kros_test_key"
-MP3 = b"\xff\xfb\x90\x00" + b"\0" * 96
+MP3 = recording(5)
 
 
 @pytest.fixture

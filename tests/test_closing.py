@@ -12,12 +12,13 @@ from typing import Any, TypeAlias
 import aiohttp
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
+from audio import recording
 from raw_server import Answer, RawServer, answer
 
 from krosai_calls import AsyncCallsClient, ClientStateError, NotFoundError, RetryPolicy
 
 CALL = b'{"id": "call_1"}'
-MP3 = b"ID3" + bytes(1000)
+MP3 = recording(5)
 OK = answer(200, CALL)
 SILENCE = Answer(then="hang")
 TASKS = 10

@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
+from audio import recording
 from cli_process import raw_server, run
 from fake_clock import FakeClock
 from paced import CALL, asking, fetch, paced
@@ -17,7 +18,7 @@ from krosai_calls import AsyncCallsClient, Call, RateLimitedError, RequestBudget
 from krosai_calls._retry import Failure
 from krosai_calls._text import Secret
 
-MP3 = b"ID3" + bytes(97)
+MP3 = recording(1)
 
 
 class Desk:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from yarl import URL
 
-from krosai_calls._download import link_problem
+from krosai_calls._links import link_problem
 
 PUBLIC, LOCAL = URL("https://api.krosai.com/v1"), URL("http://127.0.0.1:8080/v1")
 

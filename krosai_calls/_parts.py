@@ -1,0 +1,334 @@
+"""A recording while it comes in: its bytes beside the target, and a record of what they are.
+
+``<name>.part`` holds the bytes. ``<name>.part.log`` says of which call and version they are, and then, line by
+line, how many of them had which digest. A later run believes as many bytes as a line vouches for and the disk
+still holds, so that neither a kill nor a power cut nor another program's writing mixes anything in.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from krosai_calls._files import PRIVATE_FILE, open_new, part_path, sync_folder, write_all
+from krosai_calls._resume import Held
+
+if os.name != "nt":
+    import fcntl
+
+RECORD_SUFFIX = ".log"
+MOST_RECORD_BYTES = 2**20
+BLOCK_BYTES = 2**20
+# The loss that a kill can cause: so many bytes, or what came in so many seconds.
+CHECKPOINT_BYTES = 4 * 2**20
+CHECKPOINT_SECONDS = 0.25
+_VERSION = 1
+
+
+class RecordingPart:
+    """The part file of one recording, opened for this process alone.
+
+    Everything here blocks for as long as the disk takes; ``write`` takes as long as a copy into the page cache.
+
+    Args:
+        target: The final name; its folder must be there.
+        call_id: Whose recording it is.
+
+    Attributes:
+        held: What is there.
+
+    Raises:
+        OSError: It cannot be written, or another process is writing it.
+    """
+
+    def __init__(self, target: Path, call_id: str) -> None:
+        _require_a_place(target)
+        self._target = target
+        self._call_id = call_id
+        self._part = part_path(target)
+        self._record_path = self._part.with_name(self._part.name + RECORD_SUFFIX)
+        self._record = -1
+        self._descriptor = _open_for_us_alone(self._part)
+        self._digest = hashlib.sha256()
+        self._hashed = 0
+        self._recorded = 0
+        self.held = Held()
+        try:
+            self._believe()
+        except BaseException:
+            self.close()
+            raise
+
+    def begin(self, validator: str | None, size_bytes: int) -> None:
+        """Forget what is there; what comes now is of this version.
+
+        Args:
+            validator: What tells the version from others, or None.
+            size_bytes: How long the whole will be.
+        """
+        self._drop_record()
+        os.ftruncate(self._descriptor, 0)
+        os.lseek(self._descriptor, 0, os.SEEK_SET)
+        self._digest, self._hashed, self._recorded = hashlib.sha256(), 0, 0
+        self.held = Held(0, validator, size_bytes)
+        if validator is not None:
+            # Before the first byte: bytes without a record are nobody's.
+            self._record = open_new(self._record_path)
+            header = {"version": _VERSION, "call": self._call_id, "validator": validator, "size": size_bytes}
+            self._note(header)
+        free = _free_bytes(self._target.parent)
+        if free is not None and free < size_bytes:
+            raise OSError(errno.ENOSPC, f"{size_bytes} bytes are to come and {free} are free")
+
+    def write(self, data: bytes) -> None:
+        """Append bytes, all of them."""
+        write_all(self._descriptor, data)
+        held = self.held
+        self.held = Held(held.received + len(data), held.validator, held.size_bytes)
+
+    @property
+    def unrecorded_bytes(self) -> int:
+        """How many bytes a kill would cost now."""
+        return self.held.received - self._recorded if self._record >= 0 else 0
+
+    def checkpoint(self) -> None:
+        """Write down what is there, so that a later run believes it."""
+        if self._record >= 0 and self.held.received > self._recorded:
+            self._note({"received": self.held.received, "sha256": self.sha256()})
+            self._recorded = self.held.received
+
+    def sha256(self) -> str:
+        """The digest of what is there, read back from the file."""
+        while self._hashed < self.held.received:
+            block = _read_at(self._descriptor, min(BLOCK_BYTES, self.held.received - self._hashed), self._hashed)
+            if not block:
+                raise OSError(errno.EIO, "bytes that were written are not there")
+            self._digest.update(block)
+            self._hashed += len(block)
+        return self._digest.hexdigest()
+
+    @property
+    def descriptor(self) -> int:
+        """The open file, to be read."""
+        return self._descriptor
+
+    def publish(self) -> None:
+        """Give the file its final name, once every byte of it is on disk."""
+        os.fsync(self._descriptor)
+        if not _is_still_named(self._descriptor, self._part):
+            raise OSError(errno.EBUSY, "something has taken its part file away")
+        self._close_record()
+        if os.name == "nt":  # which renames no open file
+            self._close_part()
+        self._part.replace(self._target)
+        self._close_part()
+        sync_folder(self._target.parent)
+        self._record_path.unlink(missing_ok=True)
+
+    def park(self) -> None:
+        """Leave the part for a later run, or remove it where that could not go on with it."""
+        if self.held.is_usable and self._record >= 0:
+            with contextlib.suppress(OSError):  # on a full disk the last line that fitted holds
+                self.checkpoint()
+            self.close()
+        else:
+            self.discard()
+
+    def discard(self) -> None:
+        """Remove the part."""
+        if self._descriptor >= 0:
+            if _is_still_named(self._descriptor, self._part):
+                self._part.unlink(missing_ok=True)
+            self._drop_record()
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the files; a second call does nothing."""
+        self._close_record()
+        self._close_part()
+
+    # --- The record ----------------------------------------------------------------------------------------
+
+    def _believe(self) -> None:
+        """Take over from an earlier run what its record vouches for."""
+        size = os.fstat(self._descriptor).st_size
+        header, marks, length = _read_record(self._record_path)
+        mark = next((mark for mark in reversed(marks) if mark["received"] <= size), None)
+        if header is None or mark is None or header.get("call") != self._call_id:
+            return
+        held = Held(mark["received"], header["validator"], header["size"])
+        if not held.is_usable or held.received > (held.size_bytes or 0):
+            return
+        self.held = held
+        if self.sha256() != mark["sha256"]:
+            self._digest, self._hashed, self.held = hashlib.sha256(), 0, Held()
+            return
+        os.ftruncate(self._descriptor, held.received)
+        os.lseek(self._descriptor, held.received, os.SEEK_SET)
+        self._recorded = held.received
+        self._record = os.open(self._record_path, os.O_WRONLY | os.O_APPEND | _NO_SURPRISES)
+        os.ftruncate(self._record, length)  # a line that a kill cut off would spoil the next one
+
+    def _note(self, line: dict[str, Any]) -> None:
+        write_all(self._record, json.dumps(line).encode() + b"\n")
+
+    def _drop_record(self) -> None:
+        self._close_record()
+        self._record_path.unlink(missing_ok=True)
+
+    def _close_record(self) -> None:
+        if self._record >= 0:
+            descriptor, self._record = self._record, -1
+            os.close(descriptor)
+
+    def _close_part(self) -> None:
+        if self._descriptor >= 0:
+            descriptor, self._descriptor = self._descriptor, -1
+            os.close(descriptor)
+
+
+def _read_record(path: Path) -> tuple[dict[str, Any] | None, list[dict[str, Any]], int]:
+    """A record's header, its marks in order, and the length up to the last good line."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | _NO_SURPRISES)
+    except OSError:
+        return None, [], 0
+    try:
+        if not _is_ours(os.fstat(descriptor)):
+            return None, [], 0
+        text = os.read(descriptor, MOST_RECORD_BYTES)
+    finally:
+        os.close(descriptor)
+    lines = list(_good_lines(text))
+    if not lines or not _is_header(lines[0][0]):
+        return None, [], 0
+    marks = []
+    length = lines[0][1]
+    for line, end in lines[1:]:
+        if not _is_mark(line):
+            break
+        marks.append(line)
+        length = end
+    return lines[0][0], marks, length
+
+
+def _good_lines(text: bytes) -> Iterator[tuple[dict[str, Any], int]]:
+    end = 0
+    for line in text.splitlines(keepends=True):
+        end += len(line)
+        try:
+            value = json.loads(line) if line.endswith(b"\n") else None
+        except (ValueError, RecursionError):
+            return
+        if not isinstance(value, dict):
+            return
+        yield value, end
+
+
+def _is_header(line: dict[str, Any]) -> bool:
+    validator, size = line.get("validator"), line.get("size")
+    is_whole = type(size) is int and size > 0
+    return line.get("version") == _VERSION and isinstance(validator, str) and bool(validator) and is_whole
+
+
+def _is_mark(line: dict[str, Any]) -> bool:
+    received = line.get("received")
+    return type(received) is int and received > 0 and isinstance(line.get("sha256"), str)
+
+
+# --- Files -------------------------------------------------------------------------------------------------
+
+_NO_SURPRISES = sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_BINARY"))
+
+
+def _require_a_place(target: Path) -> None:
+    """What stands under the final name may be replaced if it is a file, and nothing else."""
+    try:
+        found = target.lstat()
+    except FileNotFoundError:
+        return
+    if stat.S_ISDIR(found.st_mode):
+        raise IsADirectoryError(errno.EISDIR, "there is a folder of that name", str(target))
+    if not stat.S_ISREG(found.st_mode):
+        raise FileExistsError(errno.EEXIST, "what has that name is no file", str(target))
+
+
+def _open_for_us_alone(path: Path) -> int:
+    """Open a part file, made anew where what is there is not ours, and keep other processes from it."""
+    for _ in range(3):
+        descriptor = _open_ours(path)
+        try:
+            if os.name != "nt":
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            raise BlockingIOError(errno.EAGAIN, "another process is saving it at this moment") from None
+        except OSError as fault:
+            if fault.errno not in (errno.ENOTSUP, errno.ENOSYS, errno.ENOLCK, errno.EINVAL):
+                os.close(descriptor)
+                raise
+        # Between opening and locking another process may have finished with it.
+        if _is_still_named(descriptor, path):
+            return descriptor
+        os.close(descriptor)
+    raise BlockingIOError(errno.EAGAIN, "another process is saving it at this moment")
+
+
+def _open_ours(path: Path) -> int:
+    try:
+        descriptor = os.open(path, os.O_RDWR | _NO_SURPRISES)
+    except FileNotFoundError:
+        return open_new(path)
+    except OSError:
+        if path.is_dir() and not path.is_symlink():
+            raise
+        # A link, a FIFO or a device: nothing that we made.
+        path.unlink()
+        return open_new(path)
+    if _is_ours(os.fstat(descriptor)):
+        return descriptor
+    # Perhaps a second name of a file that somebody needs: it must not be cut.
+    os.close(descriptor)
+    path.unlink()
+    return open_new(path)
+
+
+def _is_ours(found: os.stat_result) -> bool:
+    if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
+        return False
+    return os.name == "nt" or (found.st_uid == os.geteuid() and not found.st_mode & 0o777 & ~PRIVATE_FILE)
+
+
+def _is_still_named(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.lstat())
+    except FileNotFoundError:
+        return False
+
+
+def _read_at(descriptor: int, size: int, offset: int) -> bytes:
+    if hasattr(os, "pread"):
+        return os.pread(descriptor, size, offset)
+    place = os.lseek(descriptor, 0, os.SEEK_CUR)
+    os.lseek(descriptor, offset, os.SEEK_SET)
+    try:
+        return os.read(descriptor, size)
+    finally:
+        os.lseek(descriptor, place, os.SEEK_SET)
+
+
+def _free_bytes(folder: Path) -> int | None:
+    if not hasattr(os, "statvfs"):
+        return None
+    try:
+        found = os.statvfs(folder)
+    except OSError:
+        return None
+    return found.f_bavail * found.f_frsize or None
