@@ -91,6 +91,7 @@ def test_the_core_knows_neither_the_command_line_nor_the_sandbox(path: Path) -> 
     [
         ("aiohttp", {"_transport.py", "_sessions.py", "_faults.py"}),
         ("cattrs", {"_codec.py"}),
+        ("orjson", {"_json.py"}),
         ("sqlite3", {"catalog.py"}),
     ],
 )
