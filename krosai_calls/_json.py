@@ -22,8 +22,10 @@ with contextlib.suppress(ImportError):  # it comes with the extra "speed"
 # stack (on macOS any but the main one) does not survive. 3.11 counts it as calls, and 3.14 looks at the stack.
 _PARSER_TRUSTS_THE_STACK: Final = (3, 12) <= sys.version_info < (3, 14)
 MOST_NESTING: Final = 500
-# Where the integers of 64 bits end on the nearer side, the negative one.
-_INTEGERS_END: Final = 2.0**63
+# Nesting that every way of reading follows, also where a part of a value was proven alone.
+_SURELY_FOLLOWED: Final = 100
+# A float below it, either side of zero, was no integer of more than 64 bits.
+NO_INTEGER: Final = 2.0**63
 _ALL_BUT_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
 
 
@@ -50,17 +52,26 @@ def load_json(body: bytes) -> Any:
     Raises:
         UnfitError: The bytes are no JSON.
     """
+    value = load_json_swiftly(body)
+    return value if value is not None and is_surely_exact(value) else load_json_carefully(body)
+
+
+def load_json_swiftly(body: bytes) -> Any:
+    """What orjson makes of a text, to be proven; None where it makes nothing of it, or is not there.
+
+    What it refuses may be JSON all the same, such as a lone surrogate; and our errors are not its errors.
+
+    Args:
+        body: The bytes.
+    """
     if _swift_loads is not None:
-        # What it refuses may be JSON all the same, such as a lone surrogate; and our errors are not its errors.
         with contextlib.suppress(ValueError):
-            value = _swift_loads(body)
-            if _is_surely_exact(value):
-                return value
-    return load_json_carefully(body)
+            return _swift_loads(body)
+    return None
 
 
-def _is_surely_exact(value: Any) -> bool:
-    """Whether what orjson has read is what the careful way gives.
+def is_surely_exact(value: Any) -> bool:
+    """Whether what orjson has read, or a part of it, is what the careful way gives.
 
     It makes a float of an integer beyond 64 bits, and follows deeper nesting.
 
@@ -68,7 +79,7 @@ def _is_surely_exact(value: Any) -> bool:
         value: What it has read.
     """
     boxes: list[Any] = [[value]]
-    for _ in range(MOST_NESTING + 1):
+    for _ in range(_SURELY_FOLLOWED):
         inner = []
         for box in boxes:
             for item in box.values() if type(box) is dict else box:
@@ -77,7 +88,7 @@ def _is_surely_exact(value: Any) -> bool:
                     continue
                 if kind is dict or kind is list:
                     inner.append(item)
-                elif kind is float and not -_INTEGERS_END < item < _INTEGERS_END:
+                elif kind is float and not -NO_INTEGER < item < NO_INTEGER:
                     return False
         if not inner:
             return True

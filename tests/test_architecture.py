@@ -14,9 +14,9 @@ PACKAGE = ROOT / "krosai_calls"
 LAYERS = (
     ("_version", "_text", "_mp3", "_names", "_callbacks", "_json", "_hosts"),
     ("errors", "observing"),
-    ("transcripts", "_wire", "_files", "_portal", "_scopes", "_ration"),
+    ("transcripts", "_wire", "_files", "_portal", "_scopes", "_ration", "_values"),
     ("models", "_retry"),
-    ("_paging", "_prospects", "_arguments", "_resume", "_watch"),
+    ("_paging", "_rows", "_prospects", "_arguments", "_resume", "_watch"),
     ("_codec", "_hangup", "settings"),
     ("_pace", "_attempts", "_workers", "_listing", "_faults"),
     ("_sessions",),

@@ -33,10 +33,11 @@ TEXTS = [
     b"\xe2\x80\xa8", b"\xf0\x9f\x98\x80", b"\xf4\x90\x80\x80", b"\xef\xbb\xbf", b"\xef\xbf\xbe",
 ]  # fmt: skip
 WHOLE = [
-    b"", b" ", b"\xef\xbb\xbf", b"\xef\xbb\xbf[1]", b" \xef\xbb\xbf1", b"\xef\xbb\xbf\xef\xbb\xbf1", b" \t\r\n[ ] \n",
-    b"\x0c1", b"1\x0b", b"1\x00", b"\x001", b"\xc2\xa01", "\u20281".encode(), "[1]".encode("utf-16"), b"1 2", b"1,",
-    b"[1][2]", b"[1,]", b'{"a":1,}', b'{"a"}', b"{1:2}", b'{"a":1}x', b"[", b'{"a":', b'"a', b"'a'", b"True", b"<p>",
-    b"//\n1", b"/**/1", b")]}'[1]", b'{"b":1,"a":2,"b":3}', b'{"":0,"":{"":[]}}', b'{"__proto__":{"__class__":1}}',
+    b"", b" ", b"\xef\xbb\xbf", b"\xef\xbb\xbf[1]", b" \xef\xbb\xbf1", b"\xef\xbb\xbf\xef\xbb\xbf1",
+    b"\x0c1", b"1\x0b", b"1\x00", b"\x001", b"\xc2\xa01", "\u20281".encode(), "[1]".encode("utf-16"), b"1 2",
+    b"1,", b"[1][2]", b"[1,]", b'{"a":1,}', b'{"a"}', b"{1:2}", b'{"a":1}x', b"[", b'{"a":', b'"a', b"'a'",
+    b"True", b" \t\r\n[ ]\n", b"<p>", b"//\n1", b"/**/1",
+    b")]}'[1]", b'{"b":1,"a":2,"b":3}', b'{"":0,"":{"":[]}}', b'{"__proto__":{"":1}}',
 ]  # fmt: skip
 
 
