@@ -18,7 +18,7 @@ from cattrs.gen import make_dict_structure_fn
 
 from krosai_calls._json import UnfitError, is_surely_exact, load_json, load_json_carefully, load_json_swiftly
 from krosai_calls._paging import Row, next_offset
-from krosai_calls._rows import reader_of_expected
+from krosai_calls._rows import read_expected_call
 from krosai_calls._text import snippet
 from krosai_calls._values import identifier, integer, json_object, members_by_text, moment, number, text
 from krosai_calls._wire import Answer
@@ -110,11 +110,10 @@ def _make_converter() -> Converter:
 
 
 _CONVERTER = _make_converter()
-_read_expected_call = reader_of_expected(Call)
 
 
 def _call(raw: Any) -> Call:
-    return _read_expected_call(raw, []) or _CONVERTER.structure(raw, Call)
+    return read_expected_call(raw, []) or _CONVERTER.structure(raw, Call)
 
 
 # --- Answers ---------------------------------------------------------------------------------------------
@@ -134,16 +133,14 @@ def decode_page(answer: Answer, *, limit: int, offset: int) -> tuple[Page, tuple
 
     def read() -> tuple[Page, tuple[Row, ...]]:
         body, name, calls = _page_of_calls(answer.body)
-        rows: list[Row] = []
-        for index, call in enumerate(calls):
-            try:
-                rows.append(call or _CONVERTER.structure(body[name][index], Call))
-            except UnfitError as unfit:
-                rows.append(_error(answer, unfit, f"$.{name}[{index}]"))
+        rows = [
+            call or _careful_row(answer, body[name][index], f"$.{name}[{index}]")
+            for index, call in enumerate(calls)
+        ]
         total, echoed_limit = integer(body.get("total")), integer(body.get("limit"))
         total = None if total is None or total < 0 else total
         page = Page(
-            calls=tuple(row for row in rows if isinstance(row, Call)),
+            calls=tuple([row for row in rows if isinstance(row, Call)]),
             total=total,
             limit=echoed_limit if echoed_limit and echoed_limit > 0 else limit,
             offset=offset,
@@ -161,13 +158,21 @@ def _page_of_calls(body: bytes) -> tuple[dict[str, Any], str, list[Call | None]]
         with contextlib.suppress(UnfitError):
             name, rows = _rows(page, "calls", "data")
             unseen = [{**page, name: None}]
-            calls = [_read_expected_call(row, unseen) for row in rows]
+            calls = [read_expected_call(row, unseen) for row in rows]
             # What has made calls needs no second look: on a usual page, that is nearly everything.
             if is_surely_exact(unseen if all(calls) else page):
                 return page, name, calls
     page = load_json_carefully(body)
     name, rows = _rows(page, "calls", "data")
-    return page, name, [_read_expected_call(row, []) for row in rows]
+    return page, name, [read_expected_call(row, []) for row in rows]
+
+
+def _careful_row(answer: Answer, raw: Any, place: str) -> Row:
+    try:
+        call: Call = _CONVERTER.structure(raw, Call)
+    except UnfitError as unfit:
+        return _error(answer, unfit, place)
+    return call
 
 
 def decode_call(answer: Answer, call_id: str) -> Call:
