@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 
-from krosai_calls._paging import ListedPage, next_offset
-from krosai_calls._seams import Row, Window
+from krosai_calls._paging import next_offset
+from krosai_calls._seams import ListedPage, Row, Window
 from krosai_calls.errors import KrosaiError
 from krosai_calls.models import Call
 
