@@ -7,6 +7,7 @@ unexpected type becomes None and stays in the record's ``to_dict()``; an enum ke
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -15,10 +16,12 @@ from typing import Any, TypeVar
 from cattrs import Converter
 from cattrs.gen import make_dict_structure_fn
 
-from krosai_calls._json import UnfitError, load_json
+from krosai_calls._json import UnfitError, is_surely_exact, load_json, load_json_carefully, load_json_swiftly
 from krosai_calls._paging import next_offset
+from krosai_calls._rows import read_expected_call
 from krosai_calls._seams import Row
 from krosai_calls._text import snippet
+from krosai_calls._values import identifier, integer, json_object, members_by_text, moment, number, text
 from krosai_calls._wire import Answer
 from krosai_calls.errors import DecodeError
 from krosai_calls.models import (
@@ -38,49 +41,9 @@ T = TypeVar("T")
 RecordT = TypeVar("RecordT", bound=Record)
 IdentifiedT = TypeVar("IdentifiedT", Call, HangupResult)
 
-_INT64 = range(-(2**63), 2**63)
-
-
-# --- Values ----------------------------------------------------------------------------------------------
-
-
-def _identifier(value: Any, _: Any = None) -> str:
-    if type(value) is str and value:
-        return value
-    if type(value) is int:
-        return str(value)
-    raise UnfitError("id", "no id", "$.id")
-
-
-def _text(value: Any, _: Any = None) -> str | None:
-    return value if type(value) is str else None
-
-
-def _number(value: Any, _: Any = None) -> float | None:
-    return value if type(value) is float else _integer(value)
-
-
-def _integer(value: Any, _: Any = None) -> int | None:
-    # Beyond 64 bits neither SQLite nor a data frame could hold it; it stays in to_dict().
-    return value if type(value) is int and value in _INT64 else None
-
-
-def _object(value: Any, _: Any = None) -> dict[str, Any] | None:
-    return value if type(value) is dict else None
-
-
-def _moment(value: Any, _: Any = None) -> datetime | None:
-    if type(value) is not str or "\0" in value:  # Python 3.11 reads over a NUL at the end
-        return None
-    try:
-        moment = datetime.fromisoformat(value)
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
-
 
 def _open_enum(members: type[StrEnum]) -> Callable[[Any, Any], Any]:
-    known: dict[str, StrEnum] = {member.value: member for member in members}
+    known = members_by_text(members)
     return lambda value, _: known.get(value, value) if type(value) is str else value
 
 
@@ -123,13 +86,13 @@ def _with_raw(record: RecordT, raw: dict[str, Any]) -> RecordT:
 
 def _make_converter() -> Converter:
     converter = Converter(detailed_validation=False)
-    converter.register_structure_hook(str, _identifier)
+    converter.register_structure_hook(str, identifier)
     for hint, hook in {
-        str | None: _text,
-        int | None: _integer,
-        float | None: _number,
-        datetime | None: _moment,
-        dict[str, Any] | None: _object,
+        str | None: text,
+        int | None: integer,
+        float | None: number,
+        datetime | None: moment,
+        dict[str, Any] | None: json_object,
         CallStatus | str | None: _open_enum(CallStatus),
         CallDirection | str | None: _open_enum(CallDirection),
         HangupCause | str | None: _open_enum(HangupCause),
@@ -150,6 +113,10 @@ def _make_converter() -> Converter:
 _CONVERTER = _make_converter()
 
 
+def _call(raw: Any) -> Call:
+    return read_expected_call(raw, []) or _CONVERTER.structure(raw, Call)
+
+
 # --- Answers ---------------------------------------------------------------------------------------------
 
 
@@ -165,18 +132,16 @@ def decode_page(answer: Answer, *, limit: int, offset: int) -> tuple[Page, tuple
         DecodeError: The answer is no page.
     """
 
-    def read(body: Any) -> tuple[Page, tuple[Row, ...]]:
-        name, raw_rows = _rows(body, "calls", "data")
-        rows: list[Row] = []
-        for index, raw in enumerate(raw_rows):
-            try:
-                rows.append(_CONVERTER.structure(raw, Call))
-            except UnfitError as unfit:
-                rows.append(_error(answer, unfit, f"$.{name}[{index}]"))
-        total, echoed_limit = _integer(body.get("total")), _integer(body.get("limit"))
+    def read() -> tuple[Page, tuple[Row, ...]]:
+        body, name, calls = _page_of_calls(answer.body)
+        rows = [
+            call or _careful_row(answer, body[name][index], f"$.{name}[{index}]")
+            for index, call in enumerate(calls)
+        ]
+        total, echoed_limit = integer(body.get("total")), integer(body.get("limit"))
         total = None if total is None or total < 0 else total
         page = Page(
-            calls=tuple(row for row in rows if isinstance(row, Call)),
+            calls=tuple([row for row in rows if isinstance(row, Call)]),
             total=total,
             limit=echoed_limit if echoed_limit and echoed_limit > 0 else limit,
             offset=offset,
@@ -184,7 +149,31 @@ def decode_page(answer: Answer, *, limit: int, offset: int) -> tuple[Page, tuple
         )
         return _with_raw(page, body), tuple(rows)
 
-    return _decoded(answer, read)
+    return _unless_unfit(answer, read)
+
+
+def _page_of_calls(body: bytes) -> tuple[dict[str, Any], str, list[Call | None]]:
+    """A page, the name of its rows, and a call for each row that is as expected."""
+    page = load_json_swiftly(body)
+    if page is not None:
+        with contextlib.suppress(UnfitError):
+            name, rows = _rows(page, "calls", "data")
+            unseen = [{**page, name: None}]
+            calls = [read_expected_call(row, unseen) for row in rows]
+            # What has made calls needs no second look: on a usual page, that is nearly everything.
+            if is_surely_exact(unseen if all(calls) else page):
+                return page, name, calls
+    page = load_json_carefully(body)
+    name, rows = _rows(page, "calls", "data")
+    return page, name, [read_expected_call(row, []) for row in rows]
+
+
+def _careful_row(answer: Answer, raw: Any, place: str) -> Row:
+    try:
+        call: Call = _CONVERTER.structure(raw, Call)
+    except UnfitError as unfit:
+        return _error(answer, unfit, place)
+    return call
 
 
 def decode_call(answer: Answer, call_id: str) -> Call:
@@ -193,7 +182,7 @@ def decode_call(answer: Answer, call_id: str) -> Call:
     Raises:
         DecodeError: The answer is no call, or another one.
     """
-    return _decoded(answer, lambda body: _about(call_id, _CONVERTER.structure(body, Call)))
+    return _decoded(answer, lambda body: _about(call_id, _call(body)))
 
 
 def decode_stats(answer: Answer) -> CallStats:
@@ -253,8 +242,12 @@ def decode_hang_up(answer: Answer, call_id: str) -> HangupResult:
 
 
 def _decoded(answer: Answer, read: Callable[[Any], T]) -> T:
+    return _unless_unfit(answer, lambda: read(load_json(answer.body)))
+
+
+def _unless_unfit(answer: Answer, read: Callable[[], T]) -> T:
     try:
-        return read(load_json(answer.body))
+        return read()
     except UnfitError as unfit:
         error = _error(answer, unfit)
     raise error  # out here, so that no cause keeps the body

@@ -7,30 +7,30 @@ from collections.abc import Iterable
 
 from krosai_calls._seams import Reply
 
-# The same rows so often in a row from different offsets, while the total stays.
+# The longest page that the service gives.
+MOST_ROWS = 100
+# The rows of the first page so often in a row from different offsets, while the total stays.
 MOST_REPEATS = 2
 
 
 class Habits:
     """What the answers of a listing have taught of the service.
 
-    Args:
-        page_size: Rows that a page is asked for.
-
     Attributes:
         cap: Rows that the service gives at most.
         cap_is_a_guess: Whether that rests on one short page alone, which may as well have been the last one.
         total: How many calls match, as the last answer said.
-        is_repeating: Whether the last answer had the rows of the one before, though another place was asked for.
+        is_repeating: Whether the last answer had the rows of the first, though another place was asked for.
     """
 
-    def __init__(self, page_size: int) -> None:
-        self.cap = page_size
+    def __init__(self) -> None:
+        self.cap = MOST_ROWS
         self.cap_is_a_guess = False
         self.total: int | None = None
         self._total_is_wrong = False
         self._horizon: int | None = None
         self._longest = 0
+        self._first: Reply | None = None
         self._recent: deque[Reply] = deque(maxlen=3)
         self._repeats = 0
 
@@ -50,14 +50,16 @@ class Habits:
         """
         self.total = reply.total
         self._longest = max(self._longest, len(reply.rows))
+        # Rows beyond the total, or none before it: it is made up, or counts something else.
+        self._total_is_wrong |= reply.total is not None and (reply.end > reply.total) is bool(reply.rows)
         if not reply.rows:
             self._horizon = min(self._horizon or reply.end, reply.end)
             return None
-        self._total_is_wrong |= reply.total is not None and reply.end > reply.total
         if reply.most < reply.window.limit:
-            self.cap = max(2, min(self.cap, reply.most))
-        last = self._recent[-1] if self._recent else None
-        self._repeats = self._repeats + 1 if last is not None and _repeats(reply, last) else 0
+            self.cap = max(2, self._longest, min(self.cap, reply.most))
+        if self._first is None:
+            self._first = reply
+        self._repeats = self._repeats + 1 if _repeats(reply, self._first) else 0
         contradicts = any(reply.contradicts(other) for other in (*self._recent, *others))
         self._recent.append(reply)
         if contradicts:
@@ -66,19 +68,19 @@ class Habits:
             return "the service gives the same page again and again, whatever offset is asked for"
         return None
 
-    def is_short(self, reply: Reply) -> bool:
-        """Whether there was room for more rows."""
-        return len(reply.rows) < min(reply.window.limit, reply.most, self.cap)
+    def has_room(self, reply: Reply) -> bool:
+        """Whether more rows would have found place in an answer."""
+        return len(reply.rows) < min(reply.window.limit, max(reply.most, self._longest))
 
     def settle_cap(self, reply: Reply) -> None:
         """Learn how long a page is from one that the history goes on behind."""
-        self.cap_is_a_guess = self.is_short(reply)
+        self.cap_is_a_guess = self.has_room(reply) and len(reply.rows) != self.cap
         if self.cap_is_a_guess:
             self.cap = max(2, len(reply.rows))
 
-    def says_the_end(self, reply: Reply) -> bool:
-        """Whether a short answer reaches the total that it tells, of a service whose totals were right so far."""
-        return reply.total is not None and reply.end >= reply.total and not self._total_is_wrong
+    def reaches_the_total(self, reply: Reply) -> bool | None:
+        """Whether an answer ends where its total says; None where there is no total, or it was wrong before."""
+        return None if reply.total is None or self._total_is_wrong else reply.end >= reply.total
 
     def could_be_longer(self, reply: Reply) -> bool:
         """Whether the service has given longer pages than this one."""
@@ -95,6 +97,7 @@ class Habits:
         self._horizon, self._repeats = None, 0
 
 
-def _repeats(reply: Reply, last: Reply) -> bool:
-    moved = last.window.offset != reply.window.offset and last.total == reply.total
-    return moved and bool(reply.ids) and reply.ids == last.ids
+def _repeats(reply: Reply, first: Reply) -> bool:
+    is_elsewhere = reply.window.offset > 0 and reply.total == first.total
+    common = min(len(reply.ids), len(first.ids))
+    return is_elsewhere and common > 0 and reply.ids[:common] == first.ids[:common]

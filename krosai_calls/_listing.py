@@ -7,8 +7,8 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from typing import TypeAlias
 
-from krosai_calls._paging import ListedPage, Listing
-from krosai_calls._seams import Row, Window
+from krosai_calls._paging import Listing
+from krosai_calls._seams import ListedPage, Row, Window
 from krosai_calls.errors import DecodeError, KrosaiError
 from krosai_calls.models import Call, Page
 
@@ -95,10 +95,12 @@ class PageIterator(AsyncIterator[list[Call]]):
         self._left = max_items
         self._pages: AsyncGenerator[ListedPage, None] | None = None
         self._rows: deque[Row] = deque()
-        self._is_over = max_items == 0
+        self._is_over = False
 
     async def __anext__(self) -> list[Call]:
         """The next calls; never an empty list."""
+        if self._left == 0:
+            await self.aclose()
         while not self._rows:
             self._rows.extend((await self._next_page()).rows)
         calls: list[Call] = []
@@ -111,8 +113,6 @@ class PageIterator(AsyncIterator[list[Call]]):
             raise bad_row
         if self._left is not None:
             self._left -= len(calls)
-            if self._left == 0:
-                await self.aclose()
         return calls
 
     async def _next_page(self) -> ListedPage:
@@ -125,7 +125,11 @@ class PageIterator(AsyncIterator[list[Call]]):
         except StopAsyncIteration:
             self._is_over = True
             raise
-        except (KrosaiError, asyncio.CancelledError):
+        except RuntimeError as mistake:
+            if isinstance(mistake, KrosaiError):
+                self._pages = None
+            raise  # two steps at once, which is no end
+        except BaseException:
             self._pages = None  # it has ended; the next step begins another where this one stood
             raise
 

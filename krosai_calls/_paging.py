@@ -13,20 +13,18 @@ import sys
 from collections import deque
 from collections.abc import Sequence
 
-from attrs import frozen
-
-from krosai_calls._habits import Habits
-from krosai_calls._seams import Reply, Row, Trail, Window
-from krosai_calls.errors import BadRequestError, DecodeError, KrosaiError, ListingInconsistentError
-from krosai_calls.models import Call
+from krosai_calls._habits import MOST_ROWS, Habits
+from krosai_calls._seams import ListedPage, Reply, Row, Trail, Window
+from krosai_calls.errors import BadRequestError, KrosaiError, ListingInconsistentError
 
 # Windows grow in number with the pages that were used, so that looking at the first calls costs one request.
 AHEAD_PER_PAGE = 4
 MOST_OVERLAP = 5
 # So many good seams in a row, and the overlap that a repair widened is narrowed again by a row.
 QUIET_SEAMS = 50
-# Repairs in all: so many, and one more for each page that went well.
-SPARE_REPAIRS = 10
+# Answers in all that lead no further: so many, the windows ahead, and two for each page that went well.
+SPARE_ANSWERS = 10
+SPARE_ANSWERS_PER_PAGE = 2
 # Repairs of one seam. Each goes back twice as far as the one before, so that fewer reach the first call.
 MOST_REPAIRS_OF_A_SEAM = 24
 
@@ -45,29 +43,6 @@ def next_offset(offset: int, rows: int, total: int | None) -> int | None:
     if rows == 0 or (total is not None and offset + rows >= total):
         return None
     return offset + rows
-
-
-@frozen
-class ListedPage:
-    """Rows of a listing that can be vouched for, in order.
-
-    Attributes:
-        rows: Each a call that was not given before, or why it is none.
-        total: How many calls match, as the service says.
-    """
-
-    rows: tuple[Row, ...]
-    total: int | None
-
-    @property
-    def calls(self) -> list[Call]:
-        """The rows that can be read."""
-        return [row for row in self.rows if isinstance(row, Call)]
-
-    @property
-    def bad_rows(self) -> list[DecodeError]:
-        """Why the other rows cannot."""
-        return [row for row in self.rows if isinstance(row, DecodeError)]
 
 
 class Listing:
@@ -99,19 +74,24 @@ class Listing:
         self._held: list[Reply] = []
         self._failed: tuple[Window, KrosaiError] | None = None
         self._inconsistent: ListingInconsistentError | None = None
-        self._habits = Habits(self._limit)
+        self._habits = Habits()
         # How far the trail goes.
         self._pages = 0
         self._end = 0
+        self._room_at_end = 0
         self._total_at_end: int | None = None
+        self._moved = 0
+        # Whether the next look is at what is behind the last call, and whether there was nothing.
+        self._looks_behind = False
+        self._nothing_behind = False
         # What it takes to close the seams.
         self._overlap = 1
         self._quiet_seams = 0
         self._ahead = 0
         self._misses = 0
         self._slid = False
-        self._repairs = 0
         self._repairs_here = 0
+        self._in_vain = 0
 
     # --- What to ask for -----------------------------------------------------------------------------------
 
@@ -138,60 +118,76 @@ class Listing:
     @property
     def _due(self) -> int:
         """Where the window begins that lengthens the trail if nothing has moved: over its last call."""
-        if self._end == 1 < self._first_limit:
-            return 1  # over the last call it would be the first page again
-        return max(0, self._end - self._trail.bad_at_end - self._overlap)
+        if self._end == 1 < self._room_at_end or self._looks_behind:
+            return self._end  # over the last call it would be the same page again
+        return max(0, self._end - self._trail.bad_at_end - self._margin)
+
+    @property
+    def _margin(self) -> int:
+        """How many rows of the one before a window repeats."""
+        return max(1, min(self._overlap, min(self._limit, self._habits.cap) - 1))
+
+    @property
+    def _stride(self) -> int:
+        """How far apart windows begin."""
+        return max(1, min(self._limit, self._habits.cap) - self._margin)
 
     def _window_due(self) -> Window | None:
         if self._failed is not None and self._failed[0].offset <= self._due:
             return None
         if self._misses == 0 and not self._slid:
-            self._ahead = max(self._ahead, self._due + self._habits.cap - self._overlap)
+            self._ahead = max(self._ahead, self._due + self._stride)
             return self._window(self._due)
         return self._window_of_repair()
 
     def _window_of_repair(self) -> Window | None:
-        if self._repairs >= SPARE_REPAIRS + self._pages or self._repairs_here >= MOST_REPAIRS_OF_A_SEAM:
+        allowed = SPARE_ANSWERS + self._most_ahead + SPARE_ANSWERS_PER_PAGE * self._pages
+        allowed_here = MOST_REPAIRS_OF_A_SEAM * (2 if self._trail.is_apart else 1)
+        if self._in_vain >= allowed or self._repairs_here >= allowed_here:
             self._give_up(
                 f"the calls around offset {self._end} change faster than they can be listed, or the service keeps"
                 " to no order: what was given is right; narrow the listing by date, or go on later"
             )
             return None
-        self._repairs += 1
         self._repairs_here += 1
         if self._misses == 0:
             return self._window(self._due)
-        self._overlap = min(self._overlap + 1, MOST_OVERLAP, self._habits.cap - 1)
+        self._overlap = min(self._margin + 1, MOST_OVERLAP)
         self._quiet_seams = 0
         # The first guess is that all that came or vanished did so above; then further and further up.
         total = self._habits.total
         moved = 0 if total is None or self._total_at_end is None else total - self._total_at_end
-        if self._misses > 1 or moved == 0:
-            moved = -(2**self._misses)
-        return self._window(max(0, self._due + moved))
+        has_jumped = abs(moved - self._moved) >= self._stride
+        if moved and (self._misses == 1 or has_jumped):
+            self._moved = moved
+            return self._window(max(0, self._due + moved))
+        return self._window(max(0, self._due - 2**self._misses))
 
     def _window_ahead(self) -> Window | None:
         held = {reply.window.offset for reply in self._held}
         while self._ahead in held:
-            self._ahead += self._habits.cap - self._overlap
+            self._ahead += self._stride
         under_way = len(self._asked) + len(self._held) + len(self.ready)
         if (
             under_way >= min(self._most_ahead, AHEAD_PER_PAGE * self._pages)
             or self._failed is not None
             or self._habits.is_repeating
             or self._habits.cap_is_a_guess
-            or self._ahead + self._overlap >= min(self._habits.foreseen, self._wanted or sys.maxsize)
+            or self._ahead + self._margin >= min(self._habits.foreseen, self._wanted or sys.maxsize)
         ):
             return None
         window = self._window(self._ahead)
-        self._ahead += self._habits.cap - self._overlap
+        self._ahead += self._stride
         return window
 
     def _window(self, offset: int) -> Window:
-        if not self._pages and offset == 0:
+        if self._room_at_end == 0:
             return Window(0, self._first_limit)
         left = (self._wanted or 0) - offset
-        return Window(offset, min(self._limit, left) if left > self._overlap else self._limit)
+        limit = min(self._limit, left) if left > self._margin else self._limit
+        # Beyond rows without an id there has to be room for a call.
+        needed = min(MOST_ROWS, 2 * self._trail.bad_at_end + self._margin + 1)
+        return Window(offset, max(limit, needed))
 
     # --- What came -----------------------------------------------------------------------------------------
 
@@ -220,18 +216,22 @@ class Listing:
         elif window is self._sent_for or self._may_meet(window):
             self._misses += 1
         # What the trail has passed would only take up room.
-        self._held = [held for held in self._held if held.end > self._end]
+        kept = [held for held in self._held if held.end > self._end]
+        self._in_vain += len(self._held) - len(kept)
+        self._held = kept
 
     def _pass_over_nothing(self, reply: Reply) -> None:
-        offset = reply.window.offset
-        if offset == 0 and not reply.total:
-            self.is_over = True
-        elif offset == 0 and self._misses:
-            self._give_up(f"the service speaks of {reply.total} calls and gives none")
-        elif offset == 1 == self._end:
-            self.is_over = True  # there is room for more than the one call that came, and nothing is behind it
-        else:
-            self._misses += reply.window is self._sent_for or self._may_meet(reply.window)
+        is_sent_for = reply.window is self._sent_for
+        self._in_vain += 1
+        if reply.window.offset == 0 and (not reply.total or self._misses):
+            self.is_over = True  # whatever the total says, now for the second time
+            return
+        if is_sent_for and reply.window.offset == self._end:
+            # Where the history has not moved, that is its end: the last call will tell.
+            self._nothing_behind = True
+            self.is_over = self._end == 1 and (reply.total or 0) <= 1 and (self._total_at_end or 0) <= 1
+        self._looks_behind = False
+        self._misses += is_sent_for or self._may_meet(reply.window)
 
     def _join(self, fresh: Reply) -> tuple[bool, bool]:
         """Lengthen the trail by what meets it; whether the new answer did, and whether the trail goes deeper."""
@@ -247,6 +247,7 @@ class Listing:
 
     def _use(self, reply: Reply, *, is_fresh: bool) -> bool:
         rows, deeper = self._trail.extend(reply)
+        self._in_vain += not deeper
         if rows:
             self.ready.append(ListedPage(rows, reply.total))
         if self._ends_the_history(reply, goes_deeper=deeper):
@@ -255,31 +256,47 @@ class Listing:
             self._give_up("a whole page of rows without an id: nothing shows how it joins the pages around it")
         elif deeper:
             self._advance(reply)
-        elif is_fresh and reply.ids:
-            # Everything has moved down, or the deepest calls have vanished.
-            self._slid = True
-            if self._habits.is_short(reply) or self._trail.last_id in reply.places:
-                self._trail.end_at(reply.ids[-1])
-            self._end = self._trail.end_seen_from(reply) or self._end
-            self._total_at_end = reply.total
+        elif is_fresh:
+            self._stay(reply)
         return deeper
 
     def _ends_the_history(self, reply: Reply, *, goes_deeper: bool) -> bool:
-        if not self._habits.is_short(reply):
+        if not self._habits.has_room(reply):
             return False
-        # Where the total does not say so, a second look does: behind the last call there was nothing.
+        reaches_the_total = self._habits.reaches_the_total(reply)
+        if reaches_the_total is not None:
+            return reaches_the_total
+        # Where no total says so, a second look does: behind the last call there was nothing.
         is_last = reply.ids[-1:] == [self._trail.last_id]
-        second_look = not goes_deeper and is_last and self._habits.could_be_longer(reply)
-        return second_look or self._habits.says_the_end(reply)
+        could_be_longer = self._habits.could_be_longer(reply) or (self._nothing_behind and len(reply.rows) == 1)
+        return not goes_deeper and is_last and could_be_longer
+
+    def _stay(self, reply: Reply) -> None:
+        """Learn from an answer without anything deeper: all has moved down, or the deepest calls have vanished."""
+        self._slid = self._slid or reply.window is self._sent_for
+        has_room = self._habits.has_room(reply)
+        if has_room or self._trail.last_id in reply.places:
+            self._trail.end_with(reply)
+        self._end = self._trail.end_seen_from(reply) or max(self._end, reply.end)
+        self._note_end(reply)
+        # A short page before the total's end may have been cut, or the total is wrong.
+        self._looks_behind = has_room and not self._nothing_behind and reply.ids[-1:] == [self._trail.last_id]
+
+    def _note_end(self, reply: Reply) -> None:
+        self._room_at_end = min(reply.window.limit, max(reply.most, len(reply.rows)))
+        self._total_at_end, self._moved = reply.total, 0
 
     def _advance(self, reply: Reply) -> None:
-        self._pages += 1
         self._end = reply.end
-        self._total_at_end = reply.total
-        self._slid = False
-        self._repairs_here = 0
+        self._note_end(reply)
+        self._looks_behind = self._nothing_behind = False
         self._habits.settle_cap(reply)
-        self._overlap = min(self._overlap, self._habits.cap - 1)
+        # On the way back from the top each request is one of a repair.
+        self._slid = self._trail.is_apart
+        if self._slid:
+            return
+        self._pages += 1
+        self._repairs_here = 0
         self._quiet_seams += 1
         if self._quiet_seams % QUIET_SEAMS == 0:
             self._overlap = max(1, self._overlap - 1)
@@ -302,17 +319,19 @@ class Listing:
 
     def dead_end(self) -> KrosaiError | None:
         """Why it cannot go on; to be told when all that is ready was passed on."""
-        if self._failed is not None and not self._is_carried() and self._failed[0].offset <= self._due:
-            return self._inconsistent or self._failed[1]
-        return self._inconsistent
+        if self._inconsistent is not None:
+            return self._inconsistent
+        if self._failed is None or self._is_carried() or self._failed[0].offset > self._due:
+            return None
+        return self._failed[1]
 
     def resume(self) -> None:
         """Go on from where it stands, after an error or a pause; windows under way are asked for again."""
         self._asked.clear()
         self._failed = self._inconsistent = None
         self._habits.forget_setbacks()
-        self._slid = False
-        self._misses = self._repairs = self._repairs_here = self._ahead = 0
+        self._slid = self._looks_behind = self._nothing_behind = False
+        self._misses = self._in_vain = self._repairs_here = self._ahead = 0
 
     def spare_rows(self) -> tuple[Row, ...]:
         """What has come and cannot be vouched for: there may be calls between it and what was given."""

@@ -72,12 +72,41 @@ class Reply:
         """The calls, in order."""
         return list(self.places)
 
+    def id_at(self, place: int) -> str:
+        """The call in a place where there is one."""
+        row = self.rows[place]
+        assert isinstance(row, Call)
+        return row.id
+
     def contradicts(self, other: Reply) -> bool:
         """Whether two calls stand in one order here and in the other order there."""
         if self.places.keys().isdisjoint(other.places):
             return False
         there = [other.places[call_id] for call_id in self.places if call_id in other.places]
         return any(later < earlier for earlier, later in pairwise(there))
+
+
+@frozen
+class ListedPage:
+    """Rows of a listing that can be vouched for, in order.
+
+    Attributes:
+        rows: Each a call that was not given before, or why it is none.
+        total: How many calls match, as the service says.
+    """
+
+    rows: tuple[Row, ...]
+    total: int | None
+
+    @property
+    def calls(self) -> list[Call]:
+        """The rows that can be read."""
+        return [row for row in self.rows if isinstance(row, Call)]
+
+    @property
+    def bad_rows(self) -> list[DecodeError]:
+        """Why the other rows cannot."""
+        return [row for row in self.rows if isinstance(row, DecodeError)]
 
 
 class Trail:
@@ -94,6 +123,14 @@ class Trail:
         self._numbers: dict[str, int] = {}
         self._count = 0
         self._forgot = False
+        # Where the history begins with a page of new calls alone, the trail starts again from the top. This is
+        # what it was before, until it comes back to it: the number of its end, and its last call.
+        self._left_off: tuple[int, str] | None = None
+
+    @property
+    def is_apart(self) -> bool:
+        """Whether it has started again from the top, and has not come back to where it was."""
+        return self._left_off is not None
 
     def meets(self, reply: Reply) -> bool:
         """Whether nothing can be missing between the trail and this answer."""
@@ -113,9 +150,11 @@ class Trail:
             Its new rows, and whether it reaches deeper than the trail did.
         """
         deepest = self._deepest_known(reply)
+        self._come_back(reply, deepest)
         new: list[Row] = list(self._late_rows(reply, deepest))
-        # The bad rows that the trail ends with come again: they have no id to be known by.
-        again = self.bad_at_end if deepest is None or _id(reply.rows[deepest]) == self.last_id else 0
+        # The bad rows behind a known call come again: they have no id to be known by.
+        is_at_end = deepest is None or _id(reply.rows[deepest]) == self.last_id
+        again = self.bad_at_end if is_at_end else len(reply.rows)
         deeper = False
         for row in reply.rows[0 if deepest is None else deepest + 1 :]:
             if isinstance(row, DecodeError):
@@ -130,16 +169,26 @@ class Trail:
         self._forget()
         return tuple(new), deeper
 
-    def end_at(self, call_id: str) -> None:
-        """Take a known call for the deepest one: those behind it have vanished."""
-        self.last_id, self.bad_at_end = call_id, 0
+    def _come_back(self, reply: Reply, deepest: int | None) -> None:
+        if deepest is None:
+            if self.last_id is not None:
+                self._left_off = self._left_off or (self._count, self.last_id)
+                self.bad_at_end = 0
+        elif self._left_off is not None and self._numbers[reply.id_at(deepest)] < self._left_off[0]:
+            self.last_id, self._left_off, self.bad_at_end = self._left_off[1], None, 0
+
+    def end_with(self, reply: Reply) -> None:
+        """Take the last call of an answer, which is known, for the deepest one: those behind it have vanished."""
+        last = self._deepest_known(reply)
+        if last is not None:
+            self.last_id, self.bad_at_end = reply.id_at(last), len(reply.rows) - last - 1
 
     def end_seen_from(self, reply: Reply) -> int | None:
         """Where the trail ends, as far as an answer just read can tell; None where it shares no call with it."""
         deepest = self._deepest_known(reply)
         if deepest is None:
             return None
-        number = self._numbers[_id(reply.rows[deepest]) or ""]
+        number = self._numbers[reply.id_at(deepest)]
         last = self._numbers.get(self.last_id or "", number)
         return reply.window.offset + deepest + 1 + max(0, last - number) + self.bad_at_end
 

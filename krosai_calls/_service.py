@@ -12,9 +12,9 @@ from yarl import URL
 from krosai_calls import _arguments, _codec, _hangup, _listing
 from krosai_calls._download import Recordings
 from krosai_calls._hangup import Step
-from krosai_calls._paging import ListedPage, Listing
+from krosai_calls._paging import Listing
 from krosai_calls._prospects import no_recording
-from krosai_calls._seams import Row, Window
+from krosai_calls._seams import ListedPage, Row, Window
 from krosai_calls._transport import Transport
 from krosai_calls._wire import Endpoint, Request
 from krosai_calls.archive import CallSource

@@ -23,8 +23,8 @@ from krosai_calls._callbacks import tell
 from krosai_calls._download import is_transcript, run_to_the_end, write_transcript
 from krosai_calls._files import make_folder
 from krosai_calls._names import recording_path, transcript_path
-from krosai_calls._paging import ListedPage
 from krosai_calls._prospects import Prospect, recording_prospect, transcript_prospect
+from krosai_calls._seams import ListedPage
 from krosai_calls._workers import run_workers
 from krosai_calls.catalog import Catalog
 from krosai_calls.errors import (

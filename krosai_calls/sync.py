@@ -10,7 +10,7 @@ from types import TracebackType
 
 from krosai_calls._arguments import When
 from krosai_calls._download import Progress, RecordingStream
-from krosai_calls._portal import Portal
+from krosai_calls._portal import Portal, PortalIterator
 from krosai_calls._retry import RetryPolicy
 from krosai_calls._text import Secret
 from krosai_calls.archive import ArchiveProgress, ArchiveReport
@@ -140,7 +140,7 @@ class CallsClient:
         to_date: When = None,
         max_items: int | None = None,
         page_size: int = 100,
-    ) -> Iterator[Call]:
+    ) -> BlockingCallIterator:
         """Every call that matches, each once and in the service's order."""
         calls = self._client.iter_calls(
             status=status,
@@ -152,7 +152,7 @@ class CallsClient:
             max_items=max_items,
             page_size=page_size,
         )
-        return _OneByOne(self._portal.iterate(calls.pages))
+        return BlockingCallIterator(self._portal.iterate(calls.pages))
 
     def iter_pages(
         self,
@@ -164,7 +164,7 @@ class CallsClient:
         from_date: When = None,
         to_date: When = None,
         page_size: int = 100,
-    ) -> Iterator[list[Call]]:
+    ) -> PortalIterator[list[Call]]:
         """The same calls as ``iter_calls`` gives, a list at a time, as the pages come; no list is empty."""
         pages = self._client.iter_pages(
             status=status,
@@ -256,18 +256,25 @@ class CallsClient:
         )
 
 
-class _OneByOne(Iterator[Call]):
-    # Not itertools.chain: that is finished by an error, and this is to go on after one.
+class BlockingCallIterator(Iterator[Call]):
+    """The calls of a listing one by one; ``close`` ends it early, and after an error it goes on."""
 
-    def __init__(self, pages: Iterator[list[Call]]) -> None:
+    def __init__(self, pages: PortalIterator[list[Call]]) -> None:
+        # Not itertools.chain: an error would finish it.
         self._pages = pages
         self._page: Iterator[Call] = iter(())
 
     def __next__(self) -> Call:
+        """The next call."""
         while True:
             for call in self._page:
                 return call
             self._page = iter(next(self._pages))
+
+    def close(self) -> None:
+        """End the listing; whatever was under way for it is given up."""
+        self._page = iter(())
+        self._pages.close()
 
 
 class BlockingRecordingStream:

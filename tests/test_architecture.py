@@ -14,9 +14,9 @@ PACKAGE = ROOT / "krosai_calls"
 LAYERS = (
     ("_version", "_text", "_mp3", "_names", "_callbacks", "_json", "_hosts"),
     ("errors", "observing"),
-    ("transcripts", "_wire", "_files", "_portal", "_scopes", "_ration"),
+    ("transcripts", "_wire", "_files", "_portal", "_scopes", "_ration", "_values"),
     ("models", "_retry"),
-    ("_seams", "_prospects", "_arguments", "_resume", "_watch", "_links"),
+    ("_seams", "_rows", "_prospects", "_arguments", "_resume", "_watch", "_links"),
     ("_habits", "_hangup", "settings", "_parts"),
     ("_paging",),
     ("_codec",),
@@ -94,6 +94,7 @@ def test_the_core_knows_neither_the_command_line_nor_the_sandbox(path: Path) -> 
     [
         ("aiohttp", {"_transport.py", "_sessions.py", "_faults.py"}),
         ("cattrs", {"_codec.py"}),
+        ("orjson", {"_json.py"}),
         ("sqlite3", {"catalog.py"}),
     ],
 )

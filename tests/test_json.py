@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from krosai_calls._json import UnfitError, encode_json, is_nested_too_deep, load_json
+from krosai_calls._json import UnfitError, encode_json, is_nested_too_deep, load_json, load_json_carefully
 
+Load = Callable[[bytes], Any]
+
+both_ways = pytest.mark.parametrize(
+    "load", [pytest.param(load_json, id="with orjson"), pytest.param(load_json_carefully, id="without orjson")]
+)
 any_text = st.text(st.characters(categories=None, exclude_categories=()))
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | any_text,
@@ -19,6 +25,7 @@ values = st.recursive(
 )
 
 
+@both_ways
 @pytest.mark.parametrize(
     ("body", "value"),
     [
@@ -33,10 +40,11 @@ values = st.recursive(
         pytest.param(b"1e-999", 0.0, id="too small to tell from nothing"),
     ],
 )
-def test_json_is_its_value(body: bytes, value: Any) -> None:
-    assert load_json(body) == value
+def test_json_is_its_value(load: Load, body: bytes, value: Any) -> None:
+    assert load(body) == value
 
 
+@both_ways
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
@@ -59,13 +67,14 @@ def test_json_is_its_value(body: bytes, value: Any) -> None:
         pytest.param(b"[" * 100_000, "depth", id="a hundred thousand brackets"),
     ],
 )
-def test_what_is_no_json_is_told_by_its_reason(body: bytes, reason: str) -> None:
+def test_what_is_no_json_is_told_by_its_reason(load: Load, body: bytes, reason: str) -> None:
     with pytest.raises(UnfitError) as caught:
-        load_json(body)
+        load(body)
     assert caught.value.reason == reason
     assert caught.value.path == "$"
 
 
+@both_ways
 @pytest.mark.parametrize(
     ("body", "words"),
     [
@@ -74,12 +83,13 @@ def test_what_is_no_json_is_told_by_its_reason(body: bytes, reason: str) -> None
         pytest.param(b"[NaN]", "NaN, which is no JSON number", id="NaN"),
     ],
 )
-def test_the_error_says_what_is_wrong_and_where(body: bytes, words: str) -> None:
+def test_the_error_says_what_is_wrong_and_where(load: Load, body: bytes, words: str) -> None:
     with pytest.raises(UnfitError) as caught:
-        load_json(body)
+        load(body)
     assert str(caught.value) == words
 
 
+@both_ways
 @pytest.mark.parametrize(
     "body",
     [
@@ -90,9 +100,9 @@ def test_the_error_says_what_is_wrong_and_where(body: bytes, words: str) -> None
         pytest.param(b'["CANARY", ' + b"9" * 10_000 + b"]", id="a long number"),
     ],
 )
-def test_the_error_holds_nothing_of_the_text(body: bytes) -> None:
+def test_the_error_holds_nothing_of_the_text(load: Load, body: bytes) -> None:
     with pytest.raises(UnfitError) as caught:
-        load_json(body)
+        load(body)
     assert "CANARY" not in str(caught.value)
     assert caught.value.__cause__ is None
     assert caught.value.__context__ is None

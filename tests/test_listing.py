@@ -10,8 +10,8 @@ from contextlib import aclosing
 import pytest
 
 from krosai_calls._listing import CallIterator, PageIterator, walk
-from krosai_calls._paging import ListedPage, Listing
-from krosai_calls._seams import Row, Window
+from krosai_calls._paging import Listing
+from krosai_calls._seams import ListedPage, Row, Window
 from krosai_calls.errors import ConnectionFailedError, DecodeError, KrosaiError, ListingInconsistentError
 from krosai_calls.models import Call, Page
 

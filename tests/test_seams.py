@@ -112,7 +112,7 @@ def test_where_the_trail_ends_now_shows_in_a_later_answer(later: str, offset: in
 
 def test_when_the_deepest_calls_have_vanished_the_trail_ends_above_them() -> None:
     trail = trail_of("abc")
-    trail.end_at("b")
+    trail.end_with(reply("b", 1))
     assert trail.last_id == "b"
     assert trail.end_seen_from(reply("ab")) == 2
 

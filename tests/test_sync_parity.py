@@ -9,8 +9,8 @@ import pytest
 from krosai_calls import AsyncCallsClient, CallsClient, RetryPolicy
 
 BLOCKING_FORM_OF = {
-    "_listing.CallIterator": "Iterator[Call]",
-    "_listing.PageIterator": "Iterator[list[Call]]",
+    "_listing.CallIterator": "BlockingCallIterator",
+    "_listing.PageIterator": "PortalIterator[list[Call]]",
     "AsyncGenerator[CallEvent, None]": "Iterator[CallEvent]",
     "AbstractAsyncContextManager[RecordingStream]": "BlockingRecordingStream",
 }
