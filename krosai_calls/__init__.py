@@ -47,8 +47,8 @@ from krosai_calls.errors import (
 )
 
 if TYPE_CHECKING:
-    from krosai_calls._download import RecordingStream
     from krosai_calls._retry import RetryPolicy
+    from krosai_calls._streams import RecordingStream
     from krosai_calls.archive import ArchiveReport
     from krosai_calls.client import AsyncCallsClient
     from krosai_calls.models import (
@@ -81,7 +81,7 @@ _HOME_OF = {
     "HangupResult": "krosai_calls.models",
     "Page": "krosai_calls.models",
     "RecordingLink": "krosai_calls.models",
-    "RecordingStream": "krosai_calls._download",
+    "RecordingStream": "krosai_calls._streams",
     "RetryPolicy": "krosai_calls._retry",
     "Turn": "krosai_calls.transcripts",
     "parse_transcript": "krosai_calls.transcripts",

@@ -14,16 +14,16 @@ from typing import TypeAlias, TypeVar
 from yarl import URL
 
 from krosai_calls._callbacks import tell
-from krosai_calls._files import make_folder, write_whole
+from krosai_calls._files import make_folder, part_path, write_whole
 from krosai_calls._links import Link
 from krosai_calls._mp3 import Suspicion, could_be_mp3, looks_like_mp3, suspicion
 from krosai_calls._parts import CHECKPOINT_BYTES, CHECKPOINT_SECONDS, RecordingPart
 from krosai_calls._resume import Held, Verdict
+from krosai_calls._streams import RecordingStream
 from krosai_calls._text import snippet, storable
-from krosai_calls._transfers import Body, Opened, Transfer, short_of
+from krosai_calls._transfers import Opened, Transfer
 from krosai_calls._transport import Transport
 from krosai_calls.errors import (
-    ClientStateError,
     IntegrityError,
     KrosaiError,
     LocalFileError,
@@ -38,74 +38,6 @@ T = TypeVar("T")
 
 PROGRESS_SECONDS = 0.1
 BEGINNING_BYTES = 16
-
-
-class RecordingStream:
-    """A recording's bytes as they arrive: iterate it. A connection that breaks is replaced under way.
-
-    Attributes:
-        size_bytes: The length of the whole.
-        content_type: What storage says it is, or None.
-    """
-
-    def __init__(self, transfer: Transfer, body: Body, connection: AsyncExitStack) -> None:
-        judgement = body.judgement
-        self._transfer = transfer
-        self._body = body
-        self._connection = connection
-        self._held = Held(0, judgement.validator, judgement.size_bytes)
-        self.size_bytes = judgement.size_bytes or 0
-        self.content_type = body.content_type
-
-    def __aiter__(self) -> RecordingStream:
-        return self
-
-    async def __anext__(self) -> bytes:
-        """The next bytes, however many arrived.
-
-        Raises:
-            StreamInterruptedError: The recording ended before all of it had come, and cannot be gone on with.
-        """
-        while not self._held.is_whole:
-            try:
-                piece = await self._body.read()
-            except (StreamInterruptedError, RequestTimeoutError) as cut:
-                await self._go_on_after(cut)
-                continue
-            if not piece:
-                await self._reopen()
-                continue
-            given = self._held.received
-            # Storage that ignores ranges gives it all again.
-            piece = piece[max(0, given - (self._body.position - len(piece))) :]
-            if piece:
-                self._held = Held(given + len(piece), self._held.validator, self._held.size_bytes)
-                return piece
-        raise StopAsyncIteration
-
-    async def _go_on_after(self, cut: StreamInterruptedError | RequestTimeoutError) -> None:
-        if self._held.received and not self._held.is_usable:
-            raise short_of(cut, self._held.received, self._held.size_bytes) from cut
-        try:
-            await self._transfer.lost(cut, self._held.received)
-            await self._reopen()
-        except ClientStateError:
-            raise
-        except KrosaiError as fault:
-            raise short_of(fault, self._held.received, self._held.size_bytes) from fault
-
-    async def _reopen(self) -> None:
-        await self._connection.aclose()
-        opened = await self._transfer.open(self._held, self._connection)
-        judgement = opened.judgement
-        is_same = (judgement.validator, judgement.size_bytes) == (self._held.validator, self._held.size_bytes)
-        if opened.body is None or not is_same:
-            raise StreamInterruptedError(
-                f"the recording was replaced after {self._held.received} of {self.size_bytes} bytes had come",
-                received=self._held.received,
-                expected=self.size_bytes,
-            )
-        self._body = opened.body
 
 
 class Recordings:
@@ -145,7 +77,7 @@ class Recordings:
 
         Whoever asks for the same recording in the same place meanwhile waits for the one that does it.
         """
-        key = Path.cwd() / path
+        key = path if path.is_absolute() else Path.cwd() / path
         saving = self._saving.setdefault(key, _Saving())
         saving.interested += 1
         call_id = call if isinstance(call, str) else call.id
@@ -165,7 +97,7 @@ class Recordings:
         call_id = transfer.link.call_id
         with local_errors(call_id, path):
             make_folder(path.parent)
-            part = await run_to_the_end(lambda: RecordingPart(path, call_id), undo=RecordingPart.close)
+            part = await _open_part(path, call_id)
             incoming = _Incoming(part, call_id, progress, self._transport.clock)
             try:
                 await self._receive(transfer, incoming)
@@ -209,6 +141,13 @@ class Recordings:
     def _transfer(self, call: Call | str) -> Transfer:
         link = Link(call, self._fresh_link, api_url=self._api_url, sleep=self._transport.sleep)
         return Transfer(self._transport, link)
+
+
+async def _open_part(path: Path, call_id: str) -> RecordingPart:
+    if not part_path(path).exists():
+        return RecordingPart(path, call_id)
+    # What is there has to be read.
+    return await run_to_the_end(lambda: RecordingPart(path, call_id), undo=RecordingPart.close)
 
 
 class _Saving:

@@ -25,7 +25,7 @@ if os.name != "nt":
 
 RECORD_SUFFIX = ".log"
 MOST_RECORD_BYTES = 2**20
-BLOCK_BYTES = 2**20
+BLOCK_BYTES = 2**18
 # The loss that a kill can cause: so many bytes, or what came in so many seconds.
 CHECKPOINT_BYTES = 4 * 2**20
 CHECKPOINT_SECONDS = 0.25
@@ -59,6 +59,8 @@ class RecordingPart:
         self._digest = hashlib.sha256()
         self._hashed = 0
         self._recorded = 0
+        self._has_record = False
+        self._is_fresh = True
         self.held = Held()
         try:
             self._believe()
@@ -74,15 +76,12 @@ class RecordingPart:
             size_bytes: How long the whole will be.
         """
         self._drop_record()
-        os.ftruncate(self._descriptor, 0)
-        os.lseek(self._descriptor, 0, os.SEEK_SET)
-        self._digest, self._hashed, self._recorded = hashlib.sha256(), 0, 0
+        if not self._is_fresh:
+            os.ftruncate(self._descriptor, 0)
+            os.lseek(self._descriptor, 0, os.SEEK_SET)
+            self._digest, self._hashed, self._recorded = hashlib.sha256(), 0, 0
+        self._is_fresh = False
         self.held = Held(0, validator, size_bytes)
-        if validator is not None:
-            # Before the first byte: bytes without a record are nobody's.
-            self._record = open_new(self._record_path)
-            header = {"version": _VERSION, "call": self._call_id, "validator": validator, "size": size_bytes}
-            self._note(header)
         free = _free_bytes(self._target.parent)
         if free is not None and free < size_bytes:
             raise OSError(errno.ENOSPC, f"{size_bytes} bytes are to come and {free} are free")
@@ -96,11 +95,13 @@ class RecordingPart:
     @property
     def unrecorded_bytes(self) -> int:
         """How many bytes a kill would cost now."""
-        return self.held.received - self._recorded if self._record >= 0 else 0
+        return self.held.received - self._recorded if self.held.is_usable else 0
 
     def checkpoint(self) -> None:
         """Write down what is there, so that a later run believes it."""
-        if self._record >= 0 and self.held.received > self._recorded:
+        if self.unrecorded_bytes > 0:
+            if self._record < 0:
+                self._begin_record()
             self._note({"received": self.held.received, "sha256": self.sha256()})
             self._recorded = self.held.received
 
@@ -130,11 +131,11 @@ class RecordingPart:
         self._part.replace(self._target)
         self._close_part()
         sync_folder(self._target.parent)
-        self._record_path.unlink(missing_ok=True)
+        self._drop_record()
 
     def park(self) -> None:
         """Leave the part for a later run, or remove it where that could not go on with it."""
-        if self.held.is_usable and self._record >= 0:
+        if self.held.is_usable:
             with contextlib.suppress(OSError):  # on a full disk the last line that fitted holds
                 self.checkpoint()
             self.close()
@@ -160,6 +161,8 @@ class RecordingPart:
         """Take over from an earlier run what its record vouches for."""
         size = os.fstat(self._descriptor).st_size
         header, marks, length = _read_record(self._record_path)
+        self._has_record = header is not None or os.path.lexists(self._record_path)
+        self._is_fresh = size == 0
         mark = next((mark for mark in reversed(marks) if mark["received"] <= size), None)
         if header is None or mark is None or header.get("call") != self._call_id:
             return
@@ -176,12 +179,22 @@ class RecordingPart:
         self._record = os.open(self._record_path, os.O_WRONLY | os.O_APPEND | _NO_SURPRISES)
         os.ftruncate(self._record, length)  # a line that a kill cut off would spoil the next one
 
+    def _begin_record(self) -> None:
+        self._drop_record()
+        self._record = open_new(self._record_path)
+        self._has_record = True
+        held = self.held
+        header = {"version": _VERSION, "call": self._call_id, "validator": held.validator, "size": held.size_bytes}
+        self._note(header)
+
     def _note(self, line: dict[str, Any]) -> None:
         write_all(self._record, json.dumps(line).encode() + b"\n")
 
     def _drop_record(self) -> None:
         self._close_record()
-        self._record_path.unlink(missing_ok=True)
+        if self._has_record:
+            self._has_record = False
+            self._record_path.unlink(missing_ok=True)
 
     def _close_record(self) -> None:
         if self._record >= 0:

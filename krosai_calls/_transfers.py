@@ -16,7 +16,6 @@ from krosai_calls.errors import (
     ApiError,
     DownloadError,
     IntegrityError,
-    KrosaiError,
     NotFoundError,
     RecordingGoneError,
     RequestTimeoutError,
@@ -248,14 +247,6 @@ class Transfer:
 
 def _refusal(answer: StorageAnswer) -> ApiError | None:
     # Of the headers those that speak of waiting; the others may repeat the signature that was sent.
-    of_time = {name: answer.headers[name] for name in ("retry-after", "date") if name in answer.headers}
+    names = [name for name in ("retry-after", "date") if name in answer.headers]
+    of_time: dict[str, str] = {name: answer.headers[name] for name in names}
     return refusal(Answer("GET", answer.url, answer.status, of_time))
-
-
-def short_of(error: KrosaiError, received: int, expected: int | None) -> StreamInterruptedError:
-    """The error for a stream that cannot be gone on with."""
-    if isinstance(error, StreamInterruptedError):
-        return error
-    return StreamInterruptedError(
-        f"the recording ended after {received} of {expected} bytes: {error}", received=received, expected=expected
-    )

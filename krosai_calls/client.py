@@ -7,8 +7,9 @@ from pathlib import Path
 
 from krosai_calls import _arguments, _listing
 from krosai_calls._arguments import When
-from krosai_calls._download import Progress, RecordingStream, run_to_the_end, write_transcript
+from krosai_calls._download import Progress, run_to_the_end, write_transcript
 from krosai_calls._lifetime import ClientLifetime
+from krosai_calls._streams import RecordingStream
 from krosai_calls.archive import ArchiveOrder, ArchiveProgress, ArchiveReport, archive_calls
 from krosai_calls.errors import DecodeError, TranscriptUnavailableError
 from krosai_calls.models import (

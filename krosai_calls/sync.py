@@ -9,9 +9,10 @@ from pathlib import Path
 from types import TracebackType
 
 from krosai_calls._arguments import When
-from krosai_calls._download import Progress, RecordingStream
+from krosai_calls._download import Progress
 from krosai_calls._portal import Portal, PortalIterator
 from krosai_calls._retry import RetryPolicy
+from krosai_calls._streams import RecordingStream
 from krosai_calls._text import Secret
 from krosai_calls.archive import ArchiveProgress, ArchiveReport
 from krosai_calls.client import AsyncCallsClient

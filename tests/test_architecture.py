@@ -24,6 +24,7 @@ LAYERS = (
     ("_sessions",),
     ("_transport",),
     ("_transfers", "catalog"),
+    ("_streams",),
     ("_download",),
     ("archive",),
     ("_service",),

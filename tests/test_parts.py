@@ -58,6 +58,8 @@ def test_a_recording_gets_its_name_when_it_is_whole_and_leaves_nothing_beside_it
     part.begin(TAG, len(DATA))
     part.write(DATA[:1000])
     part.write(DATA[1000:])
+    assert names(target) == ["call.mp3.part"]
+    part.checkpoint()
     assert names(target) == ["call.mp3.part", "call.mp3.part.log"]
     assert part.sha256() == hashlib.sha256(DATA).hexdigest()
     part.publish()
@@ -104,6 +106,11 @@ def test_several_lines_are_kept_and_the_last_that_the_disk_still_holds_counts(ta
     assert held_by(target).received == 1024
 
 
+def a_link_instead(log: Path) -> None:
+    log.rename(log.with_name("elsewhere"))
+    log.symlink_to("elsewhere")
+
+
 BAD_RECORDS: dict[str, Callable[[Path], object]] = {
     "f11: missing": lambda log: log.unlink(),
     "f11: empty": lambda log: log.write_bytes(b""),
@@ -119,7 +126,7 @@ BAD_RECORDS: dict[str, Callable[[Path], object]] = {
     ),
     "f11: of a size that is none": lambda log: log.write_bytes(log.read_bytes().replace(b"4096", b"-1")),
     "f11: of a size below what is there": lambda log: log.write_bytes(log.read_bytes().replace(b"4096", b"100")),
-    "a link": lambda log: (log.rename(log.with_name("elsewhere")), log.symlink_to("elsewhere")),
+    "a link": a_link_instead,
     "a second name of a file": lambda log: log.with_name("elsewhere").hardlink_to(log),
 }
 
@@ -298,6 +305,7 @@ def test_j04_bytes_are_on_disk_before_the_name_and_the_name_before_the_log_goes(
     part = RecordingPart(target, "call_1")
     part.begin(TAG, 3)
     part.write(b"one")
+    part.checkpoint()
     steps: list[str] = []
     fsync, replace, unlink = os.fsync, Path.replace, Path.unlink
 
