@@ -6,8 +6,9 @@ import asyncio
 import errno
 import math
 import mmap
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import TypeAlias, TypeVar
 
@@ -19,11 +20,12 @@ from krosai_calls._links import Link
 from krosai_calls._mp3 import Suspicion, could_be_mp3, looks_like_mp3, suspicion
 from krosai_calls._parts import CHECKPOINT_BYTES, CHECKPOINT_SECONDS, RecordingPart
 from krosai_calls._resume import Held, Verdict
-from krosai_calls._streams import RecordingStream
-from krosai_calls._text import snippet, storable
+from krosai_calls._streams import RecordingStream, no_mp3
+from krosai_calls._text import storable
 from krosai_calls._transfers import Opened, Transfer
 from krosai_calls._transport import Transport
 from krosai_calls.errors import (
+    DownloadError,
     IntegrityError,
     KrosaiError,
     LocalFileError,
@@ -77,7 +79,7 @@ class Recordings:
 
         Whoever asks for the same recording in the same place meanwhile waits for the one that does it.
         """
-        key = path if path.is_absolute() else Path.cwd() / path
+        key = _place(path)
         saving = self._saving.setdefault(key, _Saving())
         saving.interested += 1
         call_id = call if isinstance(call, str) else call.id
@@ -86,7 +88,11 @@ class Recordings:
                 if saving.call_id != call_id or saving.download is None:
                     saving.download = await self._save(call, path, progress)
                     saving.call_id = call_id
-                return saving.download
+            tell(progress, saving.download.size_bytes, saving.download.size_bytes)
+            return saving.download
+        except DownloadError as error:
+            error.path = error.path or path
+            raise
         finally:
             saving.interested -= 1
             if not saving.interested:
@@ -113,7 +119,6 @@ class Recordings:
                 raise
             finally:
                 part.close()
-        tell(progress, download.size_bytes, download.size_bytes)
         return download
 
     async def _receive(self, transfer: Transfer, incoming: _Incoming) -> None:
@@ -128,13 +133,14 @@ class Recordings:
                     cut = broken
                 except IntegrityError as odd:
                     doubt = odd
+            if incoming.held.is_whole and doubt is None:
+                transfer.done()
+                return
             if cut is not None:
                 await transfer.lost(cut, incoming.held.received)
             elif doubt is not None:
                 incoming.forget()
                 await transfer.doubt(doubt)
-            elif incoming.held.is_whole:
-                return
             else:  # storage gives it in parts
                 transfer.advanced(incoming.held.received)
 
@@ -148,6 +154,10 @@ async def _open_part(path: Path, call_id: str) -> RecordingPart:
         return RecordingPart(path, call_id)
     # What is there has to be read.
     return await run_to_the_end(lambda: RecordingPart(path, call_id), undo=RecordingPart.close)
+
+
+def _place(path: Path) -> Path:
+    return Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow links
 
 
 class _Saving:
@@ -199,7 +209,7 @@ class _Incoming:
                 beginning = beginning if len(beginning) < BEGINNING_BYTES else None
             part.write(piece)
             now = self._clock()
-            if now - self._told_at >= PROGRESS_SECONDS:
+            if now - self._told_at >= PROGRESS_SECONDS and not part.held.is_whole:
                 self._told_at = now
                 tell(self._progress, part.held.received, part.held.size_bytes)
             unrecorded = part.unrecorded_bytes
@@ -213,7 +223,7 @@ class _Incoming:
         digest = part.sha256()
         with mmap.mmap(part.descriptor, size, access=mmap.ACCESS_READ) as data:
             if not looks_like_mp3(data):
-                raise self._no_mp3(bytes(data[:200]))
+                raise no_mp3(self._call_id, bytes(data[:200]))
             found = suspicion(data, duration_seconds)
         if found is Suspicion.CUT:
             raise IntegrityError(
@@ -225,13 +235,7 @@ class _Incoming:
 
     def _require_audio(self, beginning: bytes) -> None:
         if not could_be_mp3(beginning):
-            raise self._no_mp3(beginning)
-
-    def _no_mp3(self, beginning: bytes) -> IntegrityError:
-        return IntegrityError(
-            f"what storage sent for call {self._call_id} is no MP3: it begins {snippet(beginning)!r}",
-            call_id=self._call_id,
-        )
+            raise no_mp3(self._call_id, beginning)
 
 
 def write_transcript(call_id: str, text: str, path: Path) -> None:
@@ -279,7 +283,9 @@ async def run_to_the_end(function: Callable[[], T], *, undo: Callable[[T], objec
     try:
         return await asyncio.shield(work)
     except asyncio.CancelledError:
-        await asyncio.wait([work])
+        while not work.done():  # whoever cancels again changes nothing
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([work])
         if undo is not None and work.exception() is None:
             undo(work.result())
         raise

@@ -6,8 +6,13 @@ Recordings are personal data: files are readable by their owner alone.
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from pathlib import Path
+
+if os.name != "nt":
+    import fcntl
 
 PART_SUFFIX = ".part"
 PRIVATE_FILE = 0o600
@@ -103,3 +108,104 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+NO_SURPRISES = sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_BINARY"))
+
+
+def require_a_place(target: Path) -> None:
+    """What stands under the final name may be replaced if it is a file, and nothing else."""
+    if is_taken(target) and not stat.S_ISREG(target.lstat().st_mode):
+        raise FileExistsError(errno.EEXIST, "what has that name is no file", str(target))
+
+
+def is_taken(path: Path) -> bool:
+    """Whether something has this name; an error where it can be no file's."""
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        return False
+    if stat.S_ISDIR(found.st_mode):
+        raise IsADirectoryError(errno.EISDIR, "there is a folder of that name", str(path))
+    return True
+
+
+def open_for_us_alone(path: Path) -> int:
+    """Open a part file, made anew where what is there is not ours, and keep other processes from it."""
+    for _ in range(3):
+        try:
+            descriptor = _open_ours(path)
+        except FileExistsError:  # another process was quicker
+            continue
+        try:
+            if os.name != "nt":
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            raise BlockingIOError(errno.EAGAIN, "another process is saving it at this moment") from None
+        except OSError as fault:
+            if fault.errno not in (errno.ENOTSUP, errno.ENOSYS, errno.ENOLCK, errno.EINVAL):
+                os.close(descriptor)
+                raise
+        # Between opening and locking another process may have finished with it.
+        if is_still_named(descriptor, path):
+            return descriptor
+        os.close(descriptor)
+    raise BlockingIOError(errno.EAGAIN, "another process is saving it at this moment")
+
+
+def _open_ours(path: Path) -> int:
+    try:
+        descriptor = os.open(path, os.O_RDWR | NO_SURPRISES)
+    except FileNotFoundError:
+        return open_new(path)
+    except OSError:
+        if path.is_dir() and not path.is_symlink():
+            raise
+        # A link, a FIFO or a device: nothing that we made.
+        path.unlink()
+        return open_new(path)
+    if is_ours(os.fstat(descriptor)):
+        return descriptor
+    # Perhaps a second name of a file that somebody needs: it must not be cut.
+    os.close(descriptor)
+    path.unlink()
+    return open_new(path)
+
+
+def is_ours(found: os.stat_result) -> bool:
+    """Whether a file can be one that was made here: under one name, and for nobody else."""
+    if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
+        return False
+    return os.name == "nt" or (found.st_uid == os.geteuid() and not found.st_mode & 0o777 & ~PRIVATE_FILE)
+
+
+def is_still_named(descriptor: int, path: Path) -> bool:
+    """Whether an open file still stands under its name."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.lstat())
+    except FileNotFoundError:
+        return False
+
+
+def read_at(descriptor: int, size: int, offset: int) -> bytes:
+    """Read bytes of an open file from a place, wherever it is being written."""
+    if hasattr(os, "pread"):
+        return os.pread(descriptor, size, offset)
+    place = os.lseek(descriptor, 0, os.SEEK_CUR)
+    os.lseek(descriptor, offset, os.SEEK_SET)
+    try:
+        return os.read(descriptor, size)
+    finally:
+        os.lseek(descriptor, place, os.SEEK_SET)
+
+
+def free_bytes(folder: Path) -> int | None:
+    """How much room there is, or None where nothing tells."""
+    if not hasattr(os, "statvfs"):
+        return None
+    try:
+        found = os.statvfs(folder)
+    except OSError:
+        return None
+    return found.f_bavail * found.f_frsize or None

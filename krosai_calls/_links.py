@@ -62,6 +62,7 @@ class Link:
             self._url, self.size_bytes = fresh.url, fresh.size_bytes
             if self.duration_seconds is None:
                 self.duration_seconds = fresh.duration_seconds
+        self._redirects = 0
         return self._checked(self._url or "", "the link to")
 
     def redirected(self, link: Secret, location: str) -> Secret:
@@ -93,12 +94,11 @@ class Link:
         if pause := RENEWAL_PAUSES[self._renewals]:
             await self._sleep(pause)
         self._renewals += 1
-        self._redirects = 0
         self._url = None
 
     def has_helped(self) -> None:
         """Something new has come: a link that expires now may be replaced as often as the first."""
-        self._renewals = self._redirects = 0
+        self._renewals = 0
 
     @property
     def _what(self) -> str:

@@ -12,16 +12,25 @@ import errno
 import hashlib
 import json
 import os
-import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from krosai_calls._files import PRIVATE_FILE, open_new, part_path, sync_folder, write_all
+from krosai_calls._files import (
+    NO_SURPRISES,
+    free_bytes,
+    is_ours,
+    is_still_named,
+    is_taken,
+    open_for_us_alone,
+    open_new,
+    part_path,
+    read_at,
+    require_a_place,
+    sync_folder,
+    write_all,
+)
 from krosai_calls._resume import Held
-
-if os.name != "nt":
-    import fcntl
 
 RECORD_SUFFIX = ".log"
 MOST_RECORD_BYTES = 2**20
@@ -49,17 +58,17 @@ class RecordingPart:
     """
 
     def __init__(self, target: Path, call_id: str) -> None:
-        _require_a_place(target)
+        require_a_place(target)
         self._target = target
         self._call_id = call_id
         self._part = part_path(target)
         self._record_path = self._part.with_name(self._part.name + RECORD_SUFFIX)
         self._record = -1
-        self._descriptor = _open_for_us_alone(self._part)
+        self._has_record = is_taken(self._record_path)
+        self._descriptor = open_for_us_alone(self._part)
         self._digest = hashlib.sha256()
         self._hashed = 0
         self._recorded = 0
-        self._has_record = False
         self._is_fresh = True
         self.held = Held()
         try:
@@ -82,7 +91,7 @@ class RecordingPart:
             self._digest, self._hashed, self._recorded = hashlib.sha256(), 0, 0
         self._is_fresh = False
         self.held = Held(0, validator, size_bytes)
-        free = _free_bytes(self._target.parent)
+        free = free_bytes(self._target.parent)
         if free is not None and free < size_bytes:
             raise OSError(errno.ENOSPC, f"{size_bytes} bytes are to come and {free} are free")
 
@@ -108,7 +117,7 @@ class RecordingPart:
     def sha256(self) -> str:
         """The digest of what is there, read back from the file."""
         while self._hashed < self.held.received:
-            block = _read_at(self._descriptor, min(BLOCK_BYTES, self.held.received - self._hashed), self._hashed)
+            block = read_at(self._descriptor, min(BLOCK_BYTES, self.held.received - self._hashed), self._hashed)
             if not block:
                 raise OSError(errno.EIO, "bytes that were written are not there")
             self._digest.update(block)
@@ -123,18 +132,22 @@ class RecordingPart:
     def publish(self) -> None:
         """Give the file its final name, once every byte of it is on disk."""
         os.fsync(self._descriptor)
-        if not _is_still_named(self._descriptor, self._part):
+        if not is_still_named(self._descriptor, self._part):
             raise OSError(errno.EBUSY, "something has taken its part file away")
         self._close_record()
         if os.name == "nt":  # which renames no open file
             self._close_part()
         self._part.replace(self._target)
         self._close_part()
-        sync_folder(self._target.parent)
-        self._drop_record()
+        try:
+            sync_folder(self._target.parent)
+        finally:
+            self._drop_record()
 
     def park(self) -> None:
         """Leave the part for a later run, or remove it where that could not go on with it."""
+        if self._descriptor < 0:
+            return
         if self.held.is_usable:
             with contextlib.suppress(OSError):  # on a full disk the last line that fitted holds
                 self.checkpoint()
@@ -145,7 +158,7 @@ class RecordingPart:
     def discard(self) -> None:
         """Remove the part."""
         if self._descriptor >= 0:
-            if _is_still_named(self._descriptor, self._part):
+            if is_still_named(self._descriptor, self._part):
                 self._part.unlink(missing_ok=True)
             self._drop_record()
         self.close()
@@ -161,7 +174,6 @@ class RecordingPart:
         """Take over from an earlier run what its record vouches for."""
         size = os.fstat(self._descriptor).st_size
         header, marks, length = _read_record(self._record_path)
-        self._has_record = header is not None or os.path.lexists(self._record_path)
         self._is_fresh = size == 0
         mark = next((mark for mark in reversed(marks) if mark["received"] <= size), None)
         if header is None or mark is None or header.get("call") != self._call_id:
@@ -176,7 +188,7 @@ class RecordingPart:
         os.ftruncate(self._descriptor, held.received)
         os.lseek(self._descriptor, held.received, os.SEEK_SET)
         self._recorded = held.received
-        self._record = os.open(self._record_path, os.O_WRONLY | os.O_APPEND | _NO_SURPRISES)
+        self._record = os.open(self._record_path, os.O_WRONLY | os.O_APPEND | NO_SURPRISES)
         os.ftruncate(self._record, length)  # a line that a kill cut off would spoil the next one
 
     def _begin_record(self) -> None:
@@ -210,11 +222,11 @@ class RecordingPart:
 def _read_record(path: Path) -> tuple[dict[str, Any] | None, list[dict[str, Any]], int]:
     """A record's header, its marks in order, and the length up to the last good line."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | _NO_SURPRISES)
+        descriptor = os.open(path, os.O_RDONLY | NO_SURPRISES)
     except OSError:
         return None, [], 0
     try:
-        if not _is_ours(os.fstat(descriptor)):
+        if not is_ours(os.fstat(descriptor)):
             return None, [], 0
         text = os.read(descriptor, MOST_RECORD_BYTES)
     finally:
@@ -254,94 +266,3 @@ def _is_header(line: dict[str, Any]) -> bool:
 def _is_mark(line: dict[str, Any]) -> bool:
     received = line.get("received")
     return type(received) is int and received > 0 and isinstance(line.get("sha256"), str)
-
-
-# --- Files -------------------------------------------------------------------------------------------------
-
-_NO_SURPRISES = sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_BINARY"))
-
-
-def _require_a_place(target: Path) -> None:
-    """What stands under the final name may be replaced if it is a file, and nothing else."""
-    try:
-        found = target.lstat()
-    except FileNotFoundError:
-        return
-    if stat.S_ISDIR(found.st_mode):
-        raise IsADirectoryError(errno.EISDIR, "there is a folder of that name", str(target))
-    if not stat.S_ISREG(found.st_mode):
-        raise FileExistsError(errno.EEXIST, "what has that name is no file", str(target))
-
-
-def _open_for_us_alone(path: Path) -> int:
-    """Open a part file, made anew where what is there is not ours, and keep other processes from it."""
-    for _ in range(3):
-        descriptor = _open_ours(path)
-        try:
-            if os.name != "nt":
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(descriptor)
-            raise BlockingIOError(errno.EAGAIN, "another process is saving it at this moment") from None
-        except OSError as fault:
-            if fault.errno not in (errno.ENOTSUP, errno.ENOSYS, errno.ENOLCK, errno.EINVAL):
-                os.close(descriptor)
-                raise
-        # Between opening and locking another process may have finished with it.
-        if _is_still_named(descriptor, path):
-            return descriptor
-        os.close(descriptor)
-    raise BlockingIOError(errno.EAGAIN, "another process is saving it at this moment")
-
-
-def _open_ours(path: Path) -> int:
-    try:
-        descriptor = os.open(path, os.O_RDWR | _NO_SURPRISES)
-    except FileNotFoundError:
-        return open_new(path)
-    except OSError:
-        if path.is_dir() and not path.is_symlink():
-            raise
-        # A link, a FIFO or a device: nothing that we made.
-        path.unlink()
-        return open_new(path)
-    if _is_ours(os.fstat(descriptor)):
-        return descriptor
-    # Perhaps a second name of a file that somebody needs: it must not be cut.
-    os.close(descriptor)
-    path.unlink()
-    return open_new(path)
-
-
-def _is_ours(found: os.stat_result) -> bool:
-    if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
-        return False
-    return os.name == "nt" or (found.st_uid == os.geteuid() and not found.st_mode & 0o777 & ~PRIVATE_FILE)
-
-
-def _is_still_named(descriptor: int, path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(descriptor), path.lstat())
-    except FileNotFoundError:
-        return False
-
-
-def _read_at(descriptor: int, size: int, offset: int) -> bytes:
-    if hasattr(os, "pread"):
-        return os.pread(descriptor, size, offset)
-    place = os.lseek(descriptor, 0, os.SEEK_CUR)
-    os.lseek(descriptor, offset, os.SEEK_SET)
-    try:
-        return os.read(descriptor, size)
-    finally:
-        os.lseek(descriptor, place, os.SEEK_SET)
-
-
-def _free_bytes(folder: Path) -> int | None:
-    if not hasattr(os, "statvfs"):
-        return None
-    try:
-        found = os.statvfs(folder)
-    except OSError:
-        return None
-    return found.f_bavail * found.f_frsize or None

@@ -114,7 +114,7 @@ def judge(held: Held, status: int, headers: Mapping[str, str], *, size_in_link: 
         case 200:
             return _whole(headers, size_in_link)
         case 206 if held.is_usable:
-            return _part(held, headers)
+            return _part(held, headers, size_in_link)
         case 206:
             return Judgement(Verdict.DOUBT, problem="storage sent a part of it, although nobody asked for one")
         case 416 if held.is_usable:
@@ -159,9 +159,11 @@ def _whole(headers: Mapping[str, str], size_in_link: int | None) -> Judgement:
     return Judgement(Verdict.TAKE, 0, size, size, validator_of(headers))
 
 
-def _part(held: Held, headers: Mapping[str, str]) -> Judgement:
+def _part(held: Held, headers: Mapping[str, str], size_in_link: int | None) -> Judgement:
     if problem := _compressed(headers):
         return Judgement(Verdict.DOUBT, problem=problem)
+    if size_in_link is not None and 0 <= size_in_link != held.size_bytes:
+        return Judgement(Verdict.START_OVER, problem="the API says another length than storage said before")
     place = _CONTENT_RANGE.fullmatch(headers.get("content-range", "").strip())
     if place is None:
         return Judgement(Verdict.START_OVER, problem="storage sent a part of it without saying which")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import uuid
 from collections.abc import AsyncGenerator, Awaitable, Mapping
 from datetime import UTC, datetime
+from http import HTTPStatus
 
 from yarl import URL
 
@@ -18,7 +18,7 @@ from krosai_calls._seams import ListedPage, Row, Window
 from krosai_calls._transport import Transport
 from krosai_calls._wire import Endpoint, Request
 from krosai_calls.archive import CallSource
-from krosai_calls.errors import ClientStateError, KrosaiError, NotFoundError
+from krosai_calls.errors import ApiError, ClientStateError, KrosaiError, NotFoundError, RecordingGoneError
 from krosai_calls.models import Call, CallEvent, CallStats, HangupResult, Page, RecordingLink
 
 
@@ -132,8 +132,14 @@ class CallsService:
         )
 
     async def _fresh_link(self, call_id: str) -> RecordingLink:
-        with contextlib.suppress(NotFoundError):
+        try:
             return await self.get_recording(call_id)
+        except NotFoundError:
+            pass
+        except ApiError as refused:
+            if refused.status != HTTPStatus.GONE:
+                raise
+            raise RecordingGoneError(f"the recording of call {call_id} is gone", call_id=call_id) from refused
         # A 404 says only that there is no recording; the call says whether one may still come.
         call = await self.get_call(call_id)
         if call.recording_url:

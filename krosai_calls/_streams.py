@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from contextlib import AsyncExitStack
 
+from krosai_calls._mp3 import could_be_mp3
 from krosai_calls._resume import Held
+from krosai_calls._text import snippet
 from krosai_calls._transfers import Body, Transfer
-from krosai_calls.errors import ClientStateError, KrosaiError, RequestTimeoutError, StreamInterruptedError
+from krosai_calls.errors import (
+    ClientStateError,
+    IntegrityError,
+    KrosaiError,
+    RequestTimeoutError,
+    StreamInterruptedError,
+)
 
 
 class RecordingStream:
@@ -34,6 +42,7 @@ class RecordingStream:
 
         Raises:
             StreamInterruptedError: The recording ended before all of it had come, and cannot be gone on with.
+            IntegrityError: What comes is no MP3.
         """
         while not self._held.is_whole:
             try:
@@ -41,30 +50,38 @@ class RecordingStream:
             except (StreamInterruptedError, RequestTimeoutError) as cut:
                 await self._go_on_after(cut)
                 continue
-            if not piece:
-                await self._reopen()
+            if not piece:  # storage gives it in parts
+                await self._go_on_after(None)
                 continue
+            if self._held.received == 0 and not could_be_mp3(piece):
+                raise no_mp3(self._transfer.link.call_id, piece)
             given = self._held.received
             # Storage that ignores ranges gives it all again.
             piece = piece[max(0, given - (self._body.position - len(piece))) :]
             if piece:
                 self._held = Held(given + len(piece), self._held.validator, self._held.size_bytes)
                 return piece
+        self._transfer.done()
         raise StopAsyncIteration
 
-    async def _go_on_after(self, cut: StreamInterruptedError | RequestTimeoutError) -> None:
-        if self._held.received and not self._held.is_usable:
-            raise _short_of(cut, self._held.received, self._held.size_bytes) from cut
+    async def _go_on_after(self, cut: StreamInterruptedError | RequestTimeoutError | None) -> None:
+        received, size = self._held.received, self._held.size_bytes
+        if cut is not None and received and not self._held.is_usable:
+            raise _short_of(cut, received, size) from cut
+        # The connection is let go of before anything is waited for.
+        await self._connection.aclose()
         try:
-            await self._transfer.lost(cut, self._held.received)
+            if cut is None:
+                self._transfer.advanced(received)
+            else:
+                await self._transfer.lost(cut, received)
             await self._reopen()
         except ClientStateError:
             raise
         except KrosaiError as fault:
-            raise _short_of(fault, self._held.received, self._held.size_bytes) from fault
+            raise _short_of(fault, received, size) from fault
 
     async def _reopen(self) -> None:
-        await self._connection.aclose()
         opened = await self._transfer.open(self._held, self._connection)
         judgement = opened.judgement
         is_same = (judgement.validator, judgement.size_bytes) == (self._held.validator, self._held.size_bytes)
@@ -79,8 +96,14 @@ class RecordingStream:
 
 def _short_of(error: KrosaiError, received: int, expected: int | None) -> StreamInterruptedError:
     """The error for a stream that cannot be gone on with."""
-    if isinstance(error, StreamInterruptedError):
-        return error
-    return StreamInterruptedError(
-        f"the recording ended after {received} of {expected} bytes: {error}", received=received, expected=expected
+    words = f"the recording ended after {received} of {expected} bytes: {error}"
+    short = StreamInterruptedError(words, received=received, expected=expected)
+    short.attempts = error.attempts
+    return short
+
+
+def no_mp3(call_id: str, beginning: bytes) -> IntegrityError:
+    """The error for bytes that are something else."""
+    return IntegrityError(
+        f"what storage sent for call {call_id} is no MP3: it begins {snippet(beginning)!r}", call_id=call_id
     )

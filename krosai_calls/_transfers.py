@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AsyncExitStack
+from http import HTTPStatus
 
 from attrs import frozen
 
@@ -37,19 +39,24 @@ class Body:
     Args:
         answer: The answer.
         judgement: What it means.
-        transport: Has the clock.
+        call_id: Whose recording it is.
+        clock: Seconds that never run backwards.
 
     Attributes:
         position: Where in the recording the next byte belongs.
     """
 
-    def __init__(self, answer: StorageAnswer, judgement: Judgement, transport: Transport) -> None:
+    def __init__(
+        self, answer: StorageAnswer, judgement: Judgement, *, call_id: str, clock: Callable[[], float]
+    ) -> None:
         self.judgement = judgement
         self.position = judgement.start
         self.content_type = answer.headers.get("content-type")
         self._answer = answer
-        self._clock = transport.clock
-        self._watched_since = transport.clock()
+        self._call_id = call_id
+        self._clock = clock
+        # The time that was waited, not the time that whoever reads takes for what came.
+        self._waited = 0.0
         self._watched_from = judgement.start
 
     async def read(self) -> bytes:
@@ -61,37 +68,37 @@ class Body:
             IntegrityError: More came than was promised.
         """
         stop, size = self.judgement.stop, self.judgement.size_bytes
+        self._watch_the_rate()
+        asked_at = self._clock()
         try:
             piece = await self._answer.read()
         except StreamInterruptedError as cut:
             cut.received, cut.expected = self.position, size
             raise
+        self._waited += self._clock() - asked_at
         self.position += len(piece)
         if self.position > stop:
+            promised = stop - self.judgement.start
             raise IntegrityError(
-                f"storage sent more than the {stop - self.judgement.start} bytes that it promised"
+                f"storage sent more than the {promised} bytes that it promised", call_id=self._call_id
             )
         if not piece and self.position < stop:
             raise StreamInterruptedError(
                 f"the recording ended after {self.position} of {size} bytes", received=self.position, expected=size
             )
-        self._watch_the_rate()
         return piece
 
     def _watch_the_rate(self) -> None:
-        elapsed = self._clock() - self._watched_since
-        if elapsed < DRIP_SECONDS:
+        if self._waited < DRIP_SECONDS:
             return
-        if (
-            self.position < self.judgement.stop
-            and self.position - self._watched_from < elapsed * LEAST_BYTES_PER_SECOND
-        ):
+        came = self.position - self._watched_from
+        if self.position < self.judgement.stop and came < self._waited * LEAST_BYTES_PER_SECOND:
             raise StreamInterruptedError(
-                f"less than {LEAST_BYTES_PER_SECOND} bytes a second came for {elapsed:.0f} s",
+                f"less than {LEAST_BYTES_PER_SECOND} bytes a second came for {self._waited:.0f} s",
                 received=self.position,
                 expected=self.judgement.size_bytes,
             )
-        self._watched_since, self._watched_from = self._clock(), self.position
+        self._waited, self._watched_from = 0.0, self.position
 
 
 @frozen
@@ -150,9 +157,11 @@ class Transfer:
                 continue
             judgement = judge(held, answer.status, answer.headers, size_in_link=self.link.size_bytes)
             if judgement.verdict in (Verdict.TAKE, Verdict.APPEND):
-                if judgement.verdict is Verdict.TAKE and held.is_usable:
+                is_another = (judgement.validator, judgement.size_bytes) != (held.validator, held.size_bytes)
+                if held.is_usable and is_another:
                     self._note_fresh_start()
-                return Opened(judgement, Body(answer, judgement, self._transport))
+                body = Body(answer, judgement, call_id=self.link.call_id, clock=self._transport.clock)
+                return Opened(judgement, body)
             # The connection is let go of before anything is waited for.
             await connection.aclose()
             if judgement.verdict is Verdict.WHOLE:
@@ -170,7 +179,7 @@ class Transfer:
     async def _get_over(self, judgement: Judgement, answer: StorageAnswer) -> None:
         match judgement.verdict:
             case Verdict.RENEW_LINK:
-                await self.link.renew()
+                await self._renew_link(answer.status)
             case Verdict.MISSING:
                 words = f"storage has no {self._what} any more"
                 await self.doubt(RecordingGoneError(words, call_id=self.link.call_id))
@@ -182,6 +191,14 @@ class Transfer:
                 raise DownloadError(
                     f"storage answered {answer.status} instead of the {self._what}", call_id=self.link.call_id
                 )
+
+    async def _renew_link(self, status: int) -> None:
+        try:
+            await self.link.renew()
+        except DownloadError as refused:
+            if status != HTTPStatus.GONE:
+                raise
+            raise RecordingGoneError(f"the {self._what} is gone", call_id=self.link.call_id) from refused
 
     async def lost(self, cut: StreamInterruptedError | RequestTimeoutError, position: int) -> None:
         """Wait after a body that was broken off, until it is worth asking again.
@@ -220,9 +237,13 @@ class Transfer:
         """Take note of how far the recording has come."""
         if position > self._furthest:
             self._furthest = position
-            self._attempts.succeeded()
-            self._attempts = self._transport.new_attempts()
+            self.done()
             self.link.has_helped()
+
+    def done(self) -> None:
+        """Take note of a success: what was spent on the way to it does not count any more."""
+        self._attempts.succeeded()
+        self._attempts = self._transport.new_attempts()
 
     def _count_request(self) -> None:
         self._requests += 1

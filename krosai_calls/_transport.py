@@ -63,6 +63,7 @@ class StorageAnswer:
         self.status = response.status
         self.headers = _plain_headers(response)
         self.received = 0
+        self._failure: Failure | None = None
 
     async def read(self) -> bytes:
         """The next piece of the body, in whatever size it arrived; empty at the end.
@@ -72,23 +73,30 @@ class StorageAnswer:
             RequestTimeoutError: Nothing came for too long.
             ClientStateError: The client was closed meanwhile.
         """
-        failure: Failure | None = None
         piece = b""
-        try:
-            piece = await self._response.content.readany()
-            self.received += len(piece)
-        except FAULTS as fault:
-            failure = failure_of(fault, f"GET {self.url}")
+        if self._failure is None:
+            try:
+                piece = await self._response.content.readany()
+            except FAULTS as fault:
+                self._failure = failure_of(fault, f"GET {self.url}")
+                piece = self._left_over()
         if self._scopes.is_closed:
             # A body without a length would end like a whole one.
             raise ClientStateError("the client was closed while this was under way")
-        if failure is None:
+        self.received += len(piece)
+        if self._failure is None or piece:
             return piece
-        if failure.kind is FailureKind.TIMED_OUT:
-            raise failure.error
+        if self._failure.kind is FailureKind.TIMED_OUT:
+            raise self._failure.error
         raise StreamInterruptedError(
-            str(failure.error), received=self.received, expected=self._response.content_length
+            str(self._failure.error), received=self.received, expected=self._response.content_length
         )
+
+    def _left_over(self) -> bytes:
+        # What arrived before the fault: aiohttp tells the fault first, and keeps to itself what it still holds.
+        read_nowait = getattr(self._response.content, "_read_nowait", None)
+        left_over = b"" if read_nowait is None else read_nowait(-1)
+        return bytes(left_over)
 
 
 class Transport:
