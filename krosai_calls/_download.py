@@ -114,6 +114,10 @@ class Recordings:
             except OSError as fault:
                 part.discard() if fault.errno == errno.EIO else part.park()
                 raise
+            except asyncio.CancelledError:
+                transfer.done()  # nobody knows whether the next attempt would have brought it
+                part.park()
+                raise
             except BaseException:
                 part.park()
                 raise

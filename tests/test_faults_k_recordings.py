@@ -16,7 +16,7 @@ from fake_clock import FakeClock
 from raw_server import Answer
 from storage_server import MP3, TAG, Storage, cut, names, says, serving, status
 
-from krosai_calls import Call, ClientStateError, LocalFileError, RequestTimeoutError, _parts
+from krosai_calls import Call, ClientStateError, LocalFileError, RequestTimeoutError, _files
 from krosai_calls._parts import RecordingPart
 
 
@@ -166,7 +166,7 @@ async def test_k03_cancelled_while_its_part_is_opened_it_leaves_nothing_in_the_w
     left.write(MP3[:5000])
     left.park()
 
-    slow = Slow(monkeypatch, "krosai_calls._parts.open_for_us_alone", _parts.open_for_us_alone)
+    slow = Slow(monkeypatch, "krosai_calls._parts.open_for_us_alone", _files.open_for_us_alone)
     async with serving() as storage:
         await cancelled_within(slow, asyncio.ensure_future(storage.save(tmp_path)), times)
         assert files_open_in(tmp_path) == []
