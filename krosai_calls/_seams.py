@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from typing import TypeAlias
 
-from attrs import field, frozen
+from attrs import define, field, frozen
 
 from krosai_calls.errors import DecodeError
 from krosai_calls.models import Call
@@ -107,6 +107,27 @@ class ListedPage:
     def bad_rows(self) -> list[DecodeError]:
         """Why the other rows cannot."""
         return [row for row in self.rows if isinstance(row, DecodeError)]
+
+
+@define
+class Seam:
+    """The place where the trail ends, and what it takes to get beyond.
+
+    Attributes:
+        misses: Answers for this place that did not meet the trail.
+        slid: Whether one met it and had nothing deeper.
+        repairs: Requests that would not have been needed, had nothing moved.
+        moved: How far the history was taken to have moved by the last guess.
+        looks_behind: Whether the next request is for what is behind the last call, not over it.
+        nothing_behind: Whether there was nothing.
+    """
+
+    misses: int = 0
+    slid: bool = False
+    repairs: int = 0
+    moved: int = 0
+    looks_behind: bool = False
+    nothing_behind: bool = False
 
 
 class Trail:
