@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from typing import TypeAlias
 
@@ -94,7 +93,7 @@ class PageIterator(AsyncIterator[list[Call]]):
         self._start = start
         self._left = max_items
         self._pages: AsyncGenerator[ListedPage, None] | None = None
-        self._rows: deque[Row] = deque()
+        self._rows: tuple[Row, ...] = ()
         self._is_over = False
 
     async def __anext__(self) -> list[Call]:
@@ -102,15 +101,13 @@ class PageIterator(AsyncIterator[list[Call]]):
         if self._left == 0:
             await self.aclose()
         while not self._rows:
-            self._rows.extend((await self._next_page()).rows)
-        calls: list[Call] = []
-        while self._rows and len(calls) != self._left and isinstance(row := self._rows[0], Call):
-            calls.append(row)
-            self._rows.popleft()
-        if not calls:
-            bad_row = self._rows.popleft()
-            assert isinstance(bad_row, DecodeError)
-            raise bad_row
+            self._rows = (await self._next_page()).rows
+        first, *_ = self._rows
+        if isinstance(first, DecodeError):
+            self._rows = self._rows[1:]
+            raise first
+        calls = list(_calls_before_a_bad_row(self._rows[: self._left]))
+        self._rows = self._rows[len(calls) :]
         if self._left is not None:
             self._left -= len(calls)
         return calls
@@ -136,9 +133,16 @@ class PageIterator(AsyncIterator[list[Call]]):
     async def aclose(self) -> None:
         """End the listing; whatever was under way for it is given up."""
         self._is_over = True
-        self._rows.clear()
+        self._rows = ()
         if self._pages is not None:
             await self._pages.aclose()
+
+
+def _calls_before_a_bad_row(rows: tuple[Row, ...]) -> Iterator[Call]:
+    for row in rows:
+        if isinstance(row, DecodeError):
+            return
+        yield row
 
 
 class CallIterator(AsyncIterator[Call]):
