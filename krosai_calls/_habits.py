@@ -60,7 +60,8 @@ class Habits:
         if self._first is None:
             self._first = reply
         self._repeats = self._repeats + 1 if _repeats(reply, self._first) else 0
-        contradicts = any(reply.contradicts(other) for other in (*self._recent, *others))
+        neighbours = [other for other in others if abs(other.window.offset - reply.window.offset) < MOST_ROWS]
+        contradicts = any(reply.contradicts(other) for other in (*self._recent, *neighbours))
         self._recent.append(reply)
         if contradicts:
             return "the service contradicts itself: two calls changed places while both were listed"

@@ -3,21 +3,37 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
-from typing import TypeAlias
+from contextlib import aclosing, suppress
+from typing import Generic, TypeVar
+
+from attrs import frozen
 
 from krosai_calls._paging import Listing
 from krosai_calls._seams import ListedPage, Row, Window
 from krosai_calls.errors import DecodeError, KrosaiError
 from krosai_calls.models import Call, Page
 
-FetchPage: TypeAlias = Callable[[Window], Awaitable[tuple[Page, tuple[Row, ...]]]]
-_Outcome: TypeAlias = tuple[Page, tuple[Row, ...]] | KrosaiError
+A = TypeVar("A")
+
+
+@frozen
+class PageSource(Generic[A]):
+    """Where the pages of a listing come from.
+
+    Attributes:
+        ask: Asks for a window; what comes is not read yet.
+        read: Reads it, or raises DecodeError.
+        ask_again: Asks once more, for what came could not be read.
+    """
+
+    ask: Callable[[Window], Awaitable[A]]
+    read: Callable[[Window, A], tuple[Page, tuple[Row, ...]]]
+    ask_again: Callable[[Window, DecodeError], Awaitable[A]]
 
 
 async def walk(
-    listing: Listing, fetch_page: FetchPage, *, with_spare_rows: bool = False
+    listing: Listing, source: PageSource[A], *, with_spare_rows: bool = False
 ) -> AsyncGenerator[ListedPage, None]:
     """The pages of a history that can be vouched for, from where the listing stands.
 
@@ -26,55 +42,89 @@ async def walk(
 
     Args:
         listing: What to ask for, and what may be given.
-        fetch_page: Asks for a window.
+        source: Where it comes from.
         with_spare_rows: Whether what has come and cannot be vouched for is given before an error.
 
     Raises:
         ListingInconsistentError: Going on could lose calls.
     """
     listing.resume()
-    under_way: dict[asyncio.Task[_Outcome], Window] = {}
-
-    def ask() -> None:
-        while (window := listing.ask()) is not None:
-            under_way[asyncio.create_task(_outcome(fetch_page, window))] = window
-
-    try:
+    async with aclosing(_UnderWay(listing, source)) as under_way:
         while True:
-            ask()
+            under_way.ask()
             while not listing.ready and not listing.is_over:
                 if (error := listing.dead_end()) is not None:
+                    under_way.take_in_the_rest()
                     if with_spare_rows and (rows := listing.spare_rows()):
                         yield ListedPage(rows, None)
                     raise error
-                arrived, _ = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
-                for task in arrived:
-                    _take_in(listing, under_way.pop(task), task.result())
+                await under_way.take_in_one()
                 if not listing.ready:
-                    ask()
+                    under_way.ask()
             if not listing.ready:
                 return
             yield listing.ready.popleft()
-    finally:
-        for task in under_way:
+
+
+class _UnderWay(Generic[A]):
+    """The requests of a walk, and what came of them and is not read yet.
+
+    Answers that arrive together are read one by one, each when the one before has been used: so the next requests
+    leave at once, and one page at a time is in memory as records.
+    """
+
+    def __init__(self, listing: Listing, source: PageSource[A]) -> None:
+        self._listing = listing
+        self._source = source
+        self._tasks: dict[asyncio.Task[A | KrosaiError], Window] = {}
+        self._came: list[tuple[Window, A | KrosaiError]] = []
+
+    def ask(self) -> None:
+        """Ask for all that is wanted now."""
+        while (window := self._listing.ask()) is not None:
+            self._send(self._source.ask(window), window)
+
+    def _send(self, request: Awaitable[A], window: Window) -> None:
+        self._tasks[asyncio.create_task(_outcome(request))] = window
+
+    async def take_in_one(self) -> None:
+        """Wait until something has come, and take in what is due first."""
+        if not self._came:
+            arrived, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+            self._came = [(self._tasks.pop(task), task.result()) for task in arrived]
+            self._came.sort(key=lambda came: -came[0].offset)
+        window, outcome = self._came.pop()
+        try:
+            self._take_in(window, outcome)
+        except DecodeError as unreadable:
+            self._send(self._source.ask_again(window, unreadable), window)
+
+    def take_in_the_rest(self) -> None:
+        """Take in what has come besides, as far as it can be read."""
+        for window, outcome in self._came:
+            with suppress(DecodeError):
+                self._take_in(window, outcome)
+
+    def _take_in(self, window: Window, outcome: A | KrosaiError) -> None:
+        if isinstance(outcome, KrosaiError):
+            self._listing.fail(window, outcome)
+        else:
+            page, rows = self._source.read(window, outcome)
+            self._listing.receive(window, rows, total=page.total, most=page.limit)
+
+    async def aclose(self) -> None:
+        """Give up what is under way."""
+        for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*under_way, return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
-async def _outcome(fetch_page: FetchPage, window: Window) -> _Outcome:
+async def _outcome(request: Awaitable[A]) -> A | KrosaiError:
     # An error is a value here: it counts only when the listing has come to its place, or not at all.
     try:
-        return await fetch_page(window)
+        return await request
     except KrosaiError as error:
         return error
-
-
-def _take_in(listing: Listing, window: Window, outcome: _Outcome) -> None:
-    if isinstance(outcome, KrosaiError):
-        listing.fail(window, outcome)
-    else:
-        page, rows = outcome
-        listing.receive(window, rows, total=page.total, most=page.limit)
 
 
 class PageIterator(AsyncIterator[list[Call]]):
@@ -94,7 +144,7 @@ class PageIterator(AsyncIterator[list[Call]]):
         self._start = start
         self._left = max_items
         self._pages: AsyncGenerator[ListedPage, None] | None = None
-        self._rows: deque[Row] = deque()
+        self._rows: tuple[Row, ...] = ()
         self._is_over = False
 
     async def __anext__(self) -> list[Call]:
@@ -102,15 +152,13 @@ class PageIterator(AsyncIterator[list[Call]]):
         if self._left == 0:
             await self.aclose()
         while not self._rows:
-            self._rows.extend((await self._next_page()).rows)
-        calls: list[Call] = []
-        while self._rows and len(calls) != self._left and isinstance(row := self._rows[0], Call):
-            calls.append(row)
-            self._rows.popleft()
-        if not calls:
-            bad_row = self._rows.popleft()
-            assert isinstance(bad_row, DecodeError)
-            raise bad_row
+            self._rows = (await self._next_page()).rows
+        first, *_ = self._rows
+        if isinstance(first, DecodeError):
+            self._rows = self._rows[1:]
+            raise first
+        calls = list(_calls_before_a_bad_row(self._rows[: self._left]))
+        self._rows = self._rows[len(calls) :]
         if self._left is not None:
             self._left -= len(calls)
         return calls
@@ -136,9 +184,16 @@ class PageIterator(AsyncIterator[list[Call]]):
     async def aclose(self) -> None:
         """End the listing; whatever was under way for it is given up."""
         self._is_over = True
-        self._rows.clear()
+        self._rows = ()
         if self._pages is not None:
             await self._pages.aclose()
+
+
+def _calls_before_a_bad_row(rows: tuple[Row, ...]) -> Iterator[Call]:
+    for row in rows:
+        if isinstance(row, DecodeError):
+            return
+        yield row
 
 
 class CallIterator(AsyncIterator[Call]):

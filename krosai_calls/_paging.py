@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from krosai_calls._habits import MOST_ROWS, Habits
-from krosai_calls._seams import ListedPage, Reply, Row, Trail, Window
+from krosai_calls._seams import ListedPage, Reply, Row, Seam, Trail, Window
 from krosai_calls.errors import BadRequestError, KrosaiError, ListingInconsistentError
 
 # Windows grow in number with the pages that were used, so that looking at the first calls costs one request.
@@ -80,17 +80,10 @@ class Listing:
         self._end = 0
         self._room_at_end = 0
         self._total_at_end: int | None = None
-        self._moved = 0
-        # Whether the next look is at what is behind the last call, and whether there was nothing.
-        self._looks_behind = False
-        self._nothing_behind = False
-        # What it takes to close the seams.
+        self._ahead = 0
+        self._seam = Seam()
         self._overlap = 1
         self._quiet_seams = 0
-        self._ahead = 0
-        self._misses = 0
-        self._slid = False
-        self._repairs_here = 0
         self._in_vain = 0
 
     # --- What to ask for -----------------------------------------------------------------------------------
@@ -118,7 +111,7 @@ class Listing:
     @property
     def _due(self) -> int:
         """Where the window begins that lengthens the trail if nothing has moved: over its last call."""
-        if self._end == 1 < self._room_at_end or self._looks_behind:
+        if self._end == 1 < self._room_at_end or self._seam.looks_behind:
             return self._end  # over the last call it would be the same page again
         return max(0, self._end - self._trail.bad_at_end - self._margin)
 
@@ -135,7 +128,7 @@ class Listing:
     def _window_due(self) -> Window | None:
         if self._failed is not None and self._failed[0].offset <= self._due:
             return None
-        if self._misses == 0 and not self._slid:
+        if self._seam.misses == 0 and not self._seam.slid:
             self._ahead = max(self._ahead, self._due + self._stride)
             return self._window(self._due)
         return self._window_of_repair()
@@ -143,25 +136,25 @@ class Listing:
     def _window_of_repair(self) -> Window | None:
         allowed = SPARE_ANSWERS + self._most_ahead + SPARE_ANSWERS_PER_PAGE * self._pages
         allowed_here = MOST_REPAIRS_OF_A_SEAM * (2 if self._trail.is_apart else 1)
-        if self._in_vain >= allowed or self._repairs_here >= allowed_here:
+        if self._in_vain >= allowed or self._seam.repairs >= allowed_here:
             self._give_up(
                 f"the calls around offset {self._end} change faster than they can be listed, or the service keeps"
                 " to no order: what was given is right; narrow the listing by date, or go on later"
             )
             return None
-        self._repairs_here += 1
-        if self._misses == 0:
+        self._seam.repairs += 1
+        if self._seam.misses == 0:
             return self._window(self._due)
         self._overlap = min(self._margin + 1, MOST_OVERLAP)
         self._quiet_seams = 0
         # The first guess is that all that came or vanished did so above; then further and further up.
         total = self._habits.total
         moved = 0 if total is None or self._total_at_end is None else total - self._total_at_end
-        has_jumped = abs(moved - self._moved) >= self._stride
-        if moved and (self._misses == 1 or has_jumped):
-            self._moved = moved
+        has_jumped = abs(moved - self._seam.moved) >= self._stride
+        if moved and (self._seam.misses == 1 or has_jumped):
+            self._seam.moved = moved
             return self._window(max(0, self._due + moved))
-        return self._window(max(0, self._due - 2**self._misses))
+        return self._window(max(0, self._due - 2**self._seam.misses))
 
     def _window_ahead(self) -> Window | None:
         held = {reply.window.offset for reply in self._held}
@@ -210,11 +203,11 @@ class Listing:
         self._held = sorted([*self._held, reply], key=lambda held: held.window.offset)
         used, deeper = self._join(reply)
         if deeper:
-            self._misses = sum(self._may_meet(held.window) for held in self._held)
+            self._seam.misses = sum(self._may_meet(held.window) for held in self._held)
         elif used:
-            self._misses = 0
+            self._seam.misses = 0
         elif window is self._sent_for or self._may_meet(window):
-            self._misses += 1
+            self._seam.misses += 1
         # What the trail has passed would only take up room.
         kept = [held for held in self._held if held.end > self._end]
         self._in_vain += len(self._held) - len(kept)
@@ -223,15 +216,15 @@ class Listing:
     def _pass_over_nothing(self, reply: Reply) -> None:
         is_sent_for = reply.window is self._sent_for
         self._in_vain += 1
-        if reply.window.offset == 0 and (not reply.total or self._misses):
+        if reply.window.offset == 0 and (not reply.total or self._seam.misses):
             self.is_over = True  # whatever the total says, now for the second time
             return
         if is_sent_for and reply.window.offset == self._end:
             # Where the history has not moved, that is its end: the last call will tell.
-            self._nothing_behind = True
+            self._seam.nothing_behind = True
             self.is_over = self._end == 1 and (reply.total or 0) <= 1 and (self._total_at_end or 0) <= 1
-        self._looks_behind = False
-        self._misses += is_sent_for or self._may_meet(reply.window)
+        self._seam.looks_behind = False
+        self._seam.misses += is_sent_for or self._may_meet(reply.window)
 
     def _join(self, fresh: Reply) -> tuple[bool, bool]:
         """Lengthen the trail by what meets it; whether the new answer did, and whether the trail goes deeper."""
@@ -268,35 +261,37 @@ class Listing:
             return reaches_the_total
         # Where no total says so, a second look does: behind the last call there was nothing.
         is_last = reply.ids[-1:] == [self._trail.last_id]
-        could_be_longer = self._habits.could_be_longer(reply) or (self._nothing_behind and len(reply.rows) == 1)
+        could_be_longer = self._habits.could_be_longer(reply) or (
+            self._seam.nothing_behind and len(reply.rows) == 1
+        )
         return not goes_deeper and is_last and could_be_longer
 
     def _stay(self, reply: Reply) -> None:
         """Learn from an answer without anything deeper: all has moved down, or the deepest calls have vanished."""
-        self._slid = self._slid or reply.window is self._sent_for
+        self._seam.slid = self._seam.slid or reply.window is self._sent_for
         has_room = self._habits.has_room(reply)
         if has_room or self._trail.last_id in reply.places:
             self._trail.end_with(reply)
         self._end = self._trail.end_seen_from(reply) or max(self._end, reply.end)
         self._note_end(reply)
         # A short page before the total's end may have been cut, or the total is wrong.
-        self._looks_behind = has_room and not self._nothing_behind and reply.ids[-1:] == [self._trail.last_id]
+        self._seam.looks_behind = (
+            has_room and not self._seam.nothing_behind and reply.ids[-1:] == [self._trail.last_id]
+        )
 
     def _note_end(self, reply: Reply) -> None:
         self._room_at_end = min(reply.window.limit, max(reply.most, len(reply.rows)))
-        self._total_at_end, self._moved = reply.total, 0
+        self._total_at_end, self._seam.moved = reply.total, 0
 
     def _advance(self, reply: Reply) -> None:
         self._end = reply.end
         self._note_end(reply)
-        self._looks_behind = self._nothing_behind = False
         self._habits.settle_cap(reply)
-        # On the way back from the top each request is one of a repair.
-        self._slid = self._trail.is_apart
-        if self._slid:
+        if self._trail.is_apart:  # on the way back from the top each request is one of the repair
+            self._seam = Seam(slid=True, repairs=self._seam.repairs)
             return
+        self._seam = Seam()
         self._pages += 1
-        self._repairs_here = 0
         self._quiet_seams += 1
         if self._quiet_seams % QUIET_SEAMS == 0:
             self._overlap = max(1, self._overlap - 1)
@@ -330,8 +325,8 @@ class Listing:
         self._asked.clear()
         self._failed = self._inconsistent = None
         self._habits.forget_setbacks()
-        self._slid = self._looks_behind = self._nothing_behind = False
-        self._misses = self._in_vain = self._repairs_here = self._ahead = 0
+        self._seam = Seam()
+        self._in_vain = self._ahead = 0
 
     def spare_rows(self) -> tuple[Row, ...]:
         """What has come and cannot be vouched for: there may be calls between it and what was given."""

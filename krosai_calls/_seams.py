@@ -6,11 +6,11 @@ gap between them for a call that was there all the time, whenever each of them w
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from itertools import pairwise
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import count, pairwise
 from typing import TypeAlias
 
-from attrs import field, frozen
+from attrs import define, field, frozen
 
 from krosai_calls.errors import DecodeError
 from krosai_calls.models import Call
@@ -56,11 +56,8 @@ class Reply:
 
     @places.default
     def _find_places(self) -> dict[str, int]:
-        places: dict[str, int] = {}
-        for index, row in enumerate(self.rows):
-            if isinstance(row, Call):
-                places.setdefault(row.id, index)
-        return places
+        calls = [(row.id, index) for index, row in enumerate(self.rows) if isinstance(row, Call)]
+        return dict(reversed(calls)) if len(places := dict(calls)) < len(calls) else places
 
     @property
     def end(self) -> int:
@@ -107,6 +104,27 @@ class ListedPage:
     def bad_rows(self) -> list[DecodeError]:
         """Why the other rows cannot."""
         return [row for row in self.rows if isinstance(row, DecodeError)]
+
+
+@define
+class Seam:
+    """The place where the trail ends, and what it takes to get beyond.
+
+    Attributes:
+        misses: Answers for this place that did not meet the trail.
+        slid: Whether one met it and had nothing deeper.
+        repairs: Requests that would not have been needed, had nothing moved.
+        moved: How far the history was taken to have moved by the last guess.
+        looks_behind: Whether the next request is for what is behind the last call, not over it.
+        nothing_behind: Whether there was nothing.
+    """
+
+    misses: int = 0
+    slid: bool = False
+    repairs: int = 0
+    moved: int = 0
+    looks_behind: bool = False
+    nothing_behind: bool = False
 
 
 class Trail:
@@ -156,17 +174,21 @@ class Trail:
         is_at_end = deepest is None or _id(reply.rows[deepest]) == self.last_id
         again = self.bad_at_end if is_at_end else len(reply.rows)
         deeper = False
-        for row in reply.rows[0 if deepest is None else deepest + 1 :]:
+        rest = reply.rows[0 if deepest is None else deepest + 1 :]
+        if rest and len(reply.places) == len(reply.rows):  # all are calls, and none of these was known
+            self._remember(reply.ids[-len(rest) :])
+            self.last_id, self.bad_at_end = reply.id_at(-1), 0
+            return (*new, *rest), True
+        for row in rest:
             if isinstance(row, DecodeError):
                 again -= 1
                 if again < 0:
                     new.append(row)
                     self.bad_at_end += 1
             elif row.id not in self._numbers:
-                self._remember(row.id)
+                self._remember([row.id])
                 new.append(row)
                 self.last_id, self.bad_at_end, again, deeper = row.id, 0, 0, True
-        self._forget()
         return tuple(new), deeper
 
     def _come_back(self, reply: Reply, deepest: int | None) -> None:
@@ -211,23 +233,23 @@ class Trail:
         for index in range(deepest or 0):
             row = reply.rows[index]
             if isinstance(row, Call) and row.id not in self._numbers:
-                self._remember(row.id)
+                self._remember([row.id])
                 neighbours = reply.rows[index - 1 : index + 2 : 2] if index else ()
                 if first is not None and first < index and any(_are_tied(row, other) for other in neighbours):
                     yield row
 
     def _first_known(self, reply: Reply) -> int | None:
-        return next((place for call_id, place in reply.places.items() if call_id in self._numbers), None)
+        return min(self._known_places(reply), default=None)
 
     def _deepest_known(self, reply: Reply) -> int | None:
-        backwards = reversed(reply.places.items())
-        return next((place for call_id, place in backwards if call_id in self._numbers), None)
+        return max(self._known_places(reply), default=None)
 
-    def _remember(self, call_id: str) -> None:
-        self._numbers[call_id] = self._count
-        self._count += 1
+    def _known_places(self, reply: Reply) -> list[int]:
+        return [reply.places[call_id] for call_id in reply.places.keys() & self._numbers.keys()]
 
-    def _forget(self) -> None:
+    def _remember(self, ids: Sequence[str]) -> None:
+        self._numbers.update(zip(ids, count(self._count), strict=False))
+        self._count += len(ids)
         if len(self._numbers) >= 2 * REMEMBERED:
             self._numbers = dict(list(self._numbers.items())[-REMEMBERED:])
             self._forgot = True

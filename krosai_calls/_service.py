@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncGenerator, Awaitable, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus
 
@@ -16,9 +16,16 @@ from krosai_calls._paging import Listing
 from krosai_calls._prospects import no_recording
 from krosai_calls._seams import ListedPage, Row, Window
 from krosai_calls._transport import Transport
-from krosai_calls._wire import Endpoint, Request
+from krosai_calls._wire import Answer, Endpoint, Request
 from krosai_calls.archive import CallSource
-from krosai_calls.errors import ApiError, ClientStateError, KrosaiError, NotFoundError, RecordingGoneError
+from krosai_calls.errors import (
+    ApiError,
+    ClientStateError,
+    DecodeError,
+    KrosaiError,
+    NotFoundError,
+    RecordingGoneError,
+)
 from krosai_calls.models import Call, CallEvent, CallStats, HangupResult, Page, RecordingLink
 
 
@@ -49,10 +56,22 @@ class CallsService:
     def _walk(
         self, listing: Listing, filters: Mapping[str, object], *, with_spare_rows: bool = False
     ) -> AsyncGenerator[ListedPage, None]:
-        def fetch_page(window: Window) -> Awaitable[tuple[Page, tuple[Row, ...]]]:
-            return self.get_page(_arguments.list_request(filters, limit=window.limit, offset=window.offset))
+        def request_for(window: Window) -> Request:
+            return _arguments.list_request(filters, limit=window.limit, offset=window.offset)
 
-        return _listing.walk(listing, fetch_page, with_spare_rows=with_spare_rows)
+        async def ask(window: Window) -> Answer:
+            return await self._transport.fetch(request_for(window), lambda answer: answer)
+
+        def read(window: Window, answer: Answer) -> tuple[Page, tuple[Row, ...]]:
+            return _codec.decode_page(answer, limit=window.limit, offset=window.offset)
+
+        async def ask_again(window: Window, unreadable: DecodeError) -> Answer:
+            return await self._transport.fetch(
+                request_for(window), lambda answer: read(window, answer) and answer, unreadable=unreadable
+            )
+
+        source = _listing.PageSource(ask, read, ask_again)
+        return _listing.walk(listing, source, with_spare_rows=with_spare_rows)
 
     async def get_page(self, request: Request) -> tuple[Page, tuple[Row, ...]]:
         """One page, and its rows in order, each a call or the error that tells why it is none."""

@@ -134,18 +134,28 @@ class Transport:
             settings.retry, RetryBudget(), self._scopes.bound(sleep), random, clock, self._watch.tell
         )
 
-    async def fetch(self, request: Request, decode: Callable[[Answer], T], *, deadline: float | None = None) -> T:
+    async def fetch(
+        self,
+        request: Request,
+        decode: Callable[[Answer], T],
+        *,
+        deadline: float | None = None,
+        unreadable: DecodeError | None = None,
+    ) -> T:
         """Send a request as often as the policy wants, and decode its answer.
 
         Args:
             request: What to ask.
             decode: Makes the answer's value, or raises DecodeError.
             deadline: When it has to be done, on the clock; None for no deadline.
+            unreadable: Why the answer to a first attempt could not be read, where the caller found that out.
 
         Raises:
             KrosaiError: The last attempt's error; its ``attempts`` says how many there were.
         """
         attempts = self.new_attempts(is_repeatable=request.is_repeatable, deadline=deadline)
+        if unreadable is not None:
+            await attempts.wait_or_raise(Failure(FailureKind.GARBLED, unreadable))
         while True:
             async with self._scopes.entered():
                 outcome = await self._attempt(request, decode, attempts)

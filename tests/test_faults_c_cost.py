@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from changing_server import Asked, ChangingServer, blocking_client_of, client_of, ids_from
 
-from krosai_calls import Call
-from krosai_calls._listing import PageIterator, walk
+from krosai_calls import Call, DecodeError
+from krosai_calls._listing import PageIterator, PageSource, walk
 from krosai_calls._paging import Listing
 from krosai_calls._seams import REMEMBERED, Row, Window
 from krosai_calls.models import Page
@@ -163,7 +163,12 @@ async def test_c14_a_long_history_is_read_without_keeping_it() -> None:
         return Page(calls, rows, window.limit, window.offset, None), calls
 
     count = 0
-    async for calls in PageIterator(lambda: walk(listing, fetch)):
+
+    async def never(window: Window, unreadable: DecodeError) -> tuple[Page, tuple[Row, ...]]:
+        raise unreadable
+
+    source = PageSource(fetch, lambda window, answered: answered, never)
+    async for calls in PageIterator(lambda: walk(listing, source)):
         count += len(calls)
         if count % 8000 < 100:
             most_kept = max(most_kept, live_calls())

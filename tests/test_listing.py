@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
+from typing import TypeAlias
 
 import pytest
 
-from krosai_calls._listing import CallIterator, PageIterator, walk
+from krosai_calls._listing import CallIterator, PageIterator, PageSource, walk
 from krosai_calls._paging import Listing
 from krosai_calls._seams import ListedPage, Row, Window
 from krosai_calls.errors import ConnectionFailedError, DecodeError, KrosaiError, ListingInconsistentError
@@ -17,6 +18,18 @@ from krosai_calls.models import Call, Page
 
 BAD = DecodeError("no id", reason="id")
 RESET = ConnectionFailedError("reset")
+
+
+Answered: TypeAlias = tuple[Page, tuple[Row, ...]]
+
+
+def source_of(fetch: Callable[[Window], Awaitable[Answered]]) -> PageSource[Answered]:
+    """Pages that can be read the moment they come."""
+
+    async def never(window: Window, unreadable: DecodeError) -> Answered:
+        raise unreadable
+
+    return PageSource(fetch, lambda window, answered: answered, never)
 
 
 class Service:
@@ -50,7 +63,7 @@ class Service:
         return Page(calls, total, window.limit, window.offset, None), rows
 
     def walk(self, *, with_spare_rows: bool = False) -> AsyncGenerator[ListedPage, None]:
-        return walk(self.listing, self.fetch, with_spare_rows=with_spare_rows)
+        return walk(self.listing, source_of(self.fetch), with_spare_rows=with_spare_rows)
 
     def pages(self, max_items: int | None = None) -> PageIterator:
         return PageIterator(self.walk, max_items)
@@ -223,6 +236,26 @@ async def test_what_came_and_cannot_be_vouched_for_is_given_before_the_error_whe
     assert seen == ["abcd", "ghijklmnop"]
 
 
+async def test_an_answer_that_cannot_be_read_is_asked_for_once_more_and_read_in_its_place() -> None:
+    service = Service("abcdefghijklmnop", ahead=16)
+    garbled = DecodeError("no JSON", reason="json")
+    asked_again: list[int] = []
+
+    def read(window: Window, answered: Answered) -> Answered:
+        if window.offset == 6 and not asked_again:
+            raise garbled
+        return answered
+
+    async def ask_again(window: Window, unreadable: DecodeError) -> Answered:
+        assert unreadable is garbled
+        asked_again.append(window.offset)
+        return await service.fetch(window)
+
+    pages = PageIterator(lambda: walk(service.listing, PageSource(service.fetch, read, ask_again)))
+    assert "".join(await words(pages)) == service.history
+    assert asked_again == [6]
+
+
 async def test_a_service_that_ignores_the_offset_is_told_after_its_first_page() -> None:
     service = Service("abcd" * 9, ahead=16, size=4)
 
@@ -230,7 +263,7 @@ async def test_a_service_that_ignores_the_offset_is_told_after_its_first_page() 
         service.asked.append(window.offset)
         return Page((), 36, 4, window.offset, None), tuple(map(Call, "abcd"))
 
-    pages = PageIterator(lambda: walk(service.listing, fetch))
+    pages = PageIterator(lambda: walk(service.listing, source_of(fetch)))
     seen: list[str] = []
     with pytest.raises(ListingInconsistentError, match="same page"):
         await words(pages, seen)
