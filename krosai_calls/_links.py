@@ -63,9 +63,9 @@ class Link:
             if self.duration_seconds is None:
                 self.duration_seconds = fresh.duration_seconds
         self._redirects = 0
-        return self._checked(self._url or "", "the link to")
+        return self._checked(Secret(self._url or ""), "the link to")
 
-    def redirected(self, link: Secret, location: str) -> Secret:
+    def redirected(self, link: Secret, location: Secret) -> Secret:
         """Where a link leads on to.
 
         Raises:
@@ -74,14 +74,7 @@ class Link:
         self._redirects += 1
         if self._redirects > MOST_REDIRECTS:
             raise DownloadError(f"the link to {self._what} leads on and on", call_id=self.call_id)
-        try:
-            target = str(URL(link.reveal(), encoded=True).join(URL(location, encoded=True)))
-        except ValueError:
-            target = ""
-        came_by_https = link.reveal().startswith("https:")
-        if came_by_https and target.startswith("http:"):
-            target = ""
-        return self._checked(target, "where storage leads on to for")
+        return self._checked(_joined(link, location), "where storage leads on to for")
 
     async def renew(self) -> None:
         """Forget the link, so that a fresh one is asked for.
@@ -104,11 +97,21 @@ class Link:
     def _what(self) -> str:
         return f"the recording of call {self.call_id}"
 
-    def _checked(self, url: str, which: str) -> Secret:
-        problem = link_problem(url, api_url=self._api_url)
+    def _checked(self, url: Secret, which: str) -> Secret:
+        problem = link_problem(url.reveal(), api_url=self._api_url)
         if problem:
             raise DownloadError(f"{which} {self._what} is refused: {problem}", call_id=self.call_id)
-        return Secret(url)
+        return url
+
+
+def _joined(link: Secret, location: Secret) -> Secret:
+    """Where a redirect leads to; nowhere, where that is no address or not as safe as what led there."""
+    try:
+        target = str(URL(link.reveal(), encoded=True).join(URL(location.reveal(), encoded=True)))
+    except ValueError:
+        return Secret("")
+    is_less_safe = link.reveal().startswith("https:") and not target.startswith("https:")
+    return Secret("" if is_less_safe else target)
 
 
 def link_problem(link: str, *, api_url: URL) -> str:

@@ -8,11 +8,12 @@ from http import HTTPStatus
 
 from attrs import frozen
 
+from krosai_calls._bodies import StorageAnswer
 from krosai_calls._links import Link
 from krosai_calls._resume import Held, Judgement, Verdict, judge
 from krosai_calls._retry import Failure, FailureKind
 from krosai_calls._text import Secret
-from krosai_calls._transport import StorageAnswer, Transport
+from krosai_calls._transport import Transport
 from krosai_calls._wire import Answer, refusal
 from krosai_calls.errors import (
     ApiError,
@@ -170,7 +171,7 @@ class Transfer:
                 held = Held()
                 self._note_fresh_start()
             elif judgement.verdict is Verdict.FOLLOW:
-                url = self.link.redirected(url, answer.headers["location"])
+                url = self.link.redirected(url, Secret(answer.headers["location"]))
                 continue
             else:
                 await self._get_over(judgement, answer)

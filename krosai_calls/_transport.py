@@ -21,6 +21,7 @@ from attrs import evolve
 from yarl import URL
 
 from krosai_calls._attempts import Attempts, Retrying
+from krosai_calls._bodies import StorageAnswer, plain_headers, read_at_most
 from krosai_calls._codec import undecodable
 from krosai_calls._faults import FAULTS, failure_of, not_in_time
 from krosai_calls._pace import Pace, PausedError
@@ -39,64 +40,11 @@ from krosai_calls._wire import (
     refusal,
     retry_after,
 )
-from krosai_calls.errors import ApiError, ClientStateError, DecodeError, RateLimitedError, StreamInterruptedError
+from krosai_calls.errors import ApiError, DecodeError, RateLimitedError
 from krosai_calls.observing import Event, Origin, RequestsPaused, RequestStarted
 from krosai_calls.settings import ClientSettings
 
 T = TypeVar("T")
-
-
-class StorageAnswer:
-    """What storage answered, its body still to be read.
-
-    Attributes:
-        url: The address without its query.
-        status: The HTTP status.
-        headers: Names in lower case.
-        received: Bytes of the body that have come so far.
-    """
-
-    def __init__(self, response: aiohttp.ClientResponse, scopes: Scopes) -> None:
-        self._response = response
-        self._scopes = scopes
-        self.url = without_query(str(response.url))
-        self.status = response.status
-        self.headers = _plain_headers(response)
-        self.received = 0
-        self._failure: Failure | None = None
-
-    async def read(self) -> bytes:
-        """The next piece of the body, in whatever size it arrived; empty at the end.
-
-        Raises:
-            StreamInterruptedError: The body was cut off.
-            RequestTimeoutError: Nothing came for too long.
-            ClientStateError: The client was closed meanwhile.
-        """
-        piece = b""
-        if self._failure is None:
-            try:
-                piece = await self._response.content.readany()
-            except FAULTS as fault:
-                self._failure = failure_of(fault, f"GET {self.url}")
-                piece = self._left_over()
-        if self._scopes.is_closed:
-            # A body without a length would end like a whole one.
-            raise ClientStateError("the client was closed while this was under way")
-        self.received += len(piece)
-        if self._failure is None or piece:
-            return piece
-        if self._failure.kind is FailureKind.TIMED_OUT:
-            raise self._failure.error
-        raise StreamInterruptedError(
-            str(self._failure.error), received=self.received, expected=self._response.content_length
-        )
-
-    def _left_over(self) -> bytes:
-        # What arrived before the fault: aiohttp tells the fault first, and keeps to itself what it still holds.
-        read_nowait = getattr(self._response.content, "_read_nowait", None)
-        left_over = b"" if read_nowait is None else read_nowait(-1)
-        return bytes(left_over)
 
 
 class Transport:
@@ -282,7 +230,7 @@ class Transport:
             headers=self._sessions.api_headers(request),
             **self._sessions.api_options(url),
         ) as response:
-            headers = _plain_headers(response)
+            headers = plain_headers(response)
             answer = Answer(
                 request.endpoint.method,
                 str(url),
@@ -296,7 +244,7 @@ class Transport:
     async def _with_body(self, answer: Answer, response: aiohttp.ClientResponse) -> Answer | Failure:
         most = self._settings.max_response_bytes
         try:
-            body = await _read_at_most(most, response)
+            body = await read_at_most(most, response)
             encoding = answer.headers.get("content-encoding", "")
             return evolve(answer, body=decompressed(body, encoding, max_bytes=most))
         except BodyEncodingError as fault:
@@ -324,7 +272,7 @@ class Transport:
                 return seen.outcome
             # None of its headers: what they name may be the signature that was sent.
             seen.outcome = Answer("GET", shown, response.status, attempt=number)
-        self._learn("storage", response.status, _plain_headers(response), None)
+        self._learn("storage", response.status, plain_headers(response), None)
         return response
 
     def _learn(self, origin: Origin, status: int, headers: Mapping[str, str], error: ApiError | None) -> None:
@@ -335,24 +283,6 @@ class Transport:
             self._watch.tell(RequestsPaused(origin, pause))
 
 
-async def _read_at_most(most: int, response: aiohttp.ClientResponse) -> bytes:
-    body = bytearray()
-    async for chunk in response.content.iter_any():
-        body += chunk
-        if len(body) > most:
-            response.close()
-            raise BodyEncodingError(f"more than {most} bytes", "too large", is_lasting=True)
-    return bytes(body)
-
-
 def _strip(ended: asyncio.CancelledError) -> None:
     """Take the frames out of a cancellation that it came through: aiohttp's hold the key and the signed link."""
     ended.__traceback__ = ended.__context__ = None
-
-
-def _plain_headers(response: aiohttp.ClientResponse) -> dict[str, str]:
-    headers: dict[str, str] = {}
-    for name, value in response.headers.items():
-        name = name.lower()
-        headers[name] = f"{headers[name]}, {value}" if name in headers else value
-    return headers

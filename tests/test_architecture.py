@@ -21,7 +21,7 @@ LAYERS = (
     ("_paging",),
     ("_codec",),
     ("_pace", "_attempts", "_workers", "_listing", "_faults"),
-    ("_sessions",),
+    ("_sessions", "_bodies"),
     ("_transport",),
     ("_transfers", "catalog"),
     ("_streams",),

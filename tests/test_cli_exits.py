@@ -192,7 +192,7 @@ def test_an_archive_ends_with_3_where_something_failed_and_what_is_gone_is_no_fa
     tmp_path: Path,
 ) -> None:
     with api(monkeypatch, tmp_path) as server:
-        server.script(answer(200, listing(f"{server.url}/storage")))
+        server.script(answer(200, listing(f"{server.url}/storage")), path="/v1/calls")
         server.script(stored, path="/storage")
         assert main(["archive", "calls"]) == code
     report = json.loads(capsys.readouterr().out)

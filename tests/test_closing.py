@@ -19,6 +19,7 @@ from krosai_calls import AsyncCallsClient, ClientStateError, NotFoundError, Retr
 
 CALL = b'{"id": "call_1"}'
 MP3 = recording(5)
+LONG_MP3 = recording(157)[:30_000]
 OK = answer(200, CALL)
 SILENCE = Answer(then="hang")
 TASKS = 10
@@ -231,7 +232,7 @@ async def test_k07_a_reader_who_paused_is_told_that_the_client_was_closed(server
     server.script(OK)
     link = b'{"url": "%s/r.mp3", "size_bytes": 30000}' % server.url.encode()
     server.script(answer(200, link), path="/v1/calls/call_1/recording")
-    head = answer(200, recording(157)[:30000], framing=framing, cut=10)
+    head = answer(200, LONG_MP3, framing=framing, cut=10)
     server.script(Answer(head.wire, "hang", more=itertools.repeat(b"x" * 100, 50)), path="/r.mp3")
     client = client_of(server)
     async with client.stream_recording("call_1") as recording:

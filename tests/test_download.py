@@ -114,8 +114,9 @@ async def test_an_expired_link_is_replaced_by_a_fresh_one(service: Service, tmp_
 
 
 async def test_a_storage_that_refuses_every_link_is_an_error_after_three_fresh_ones(
-    service: Service, tmp_path: Path
+    service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("krosai_calls._links.RENEWAL_PAUSES", (0.0, 0.0, 0.0))
     service.fresh_link()
     service.storage(answer(403))
     with pytest.raises(DownloadError, match="refuses every link"):

@@ -14,9 +14,10 @@ import pytest
 from raw_server import Answer, RawServer, Request, answer
 
 from krosai_calls import AsyncCallsClient, ConnectionFailedError, KrosaiError, NotFoundError, RetryPolicy
+from krosai_calls._bodies import StorageAnswer
 from krosai_calls._pace import Pace
 from krosai_calls._text import Secret
-from krosai_calls._transport import StorageAnswer, Transport
+from krosai_calls._transport import Transport
 from krosai_calls._wire import Endpoint
 from krosai_calls._wire import Request as ApiRequest
 from krosai_calls.observing import Event, RequestAnswered, RequestRetried, RequestsPaused, RequestStarted

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 import pytest
+from audio import recording
 from canaries import CANARIES, ID, KEY, QUERY
 from cli_process import environment, raw_server, run
 from raw_server import Answer, Request, answer
@@ -103,7 +104,7 @@ def test_m06_a_process_that_says_everything_says_no_secret() -> None:
 def listing() -> Callable[[Request], Answer]:
     """A history of calls that each have a link; one recording is whole, and each other fails in its own way."""
     recordings = {
-        "whole.mp3": answer(200, b"ID3" + bytes(100)),
+        "whole.mp3": answer(200, recording(5)),
         **{n: a for n, a in PATHS.items() if n.endswith("3")},
     }
     recordings.pop("silent.mp3")
