@@ -197,15 +197,19 @@ class AsyncCallsClient(ClientLifetime):
     def stream_recording(self, call: Call | str) -> AbstractAsyncContextManager[RecordingStream]:
         """A recording's bytes as they arrive, for passing them on.
 
+        A connection that breaks is replaced, and an expired link renewed, while the recording is still the same.
+
         Args:
             call: The call, or its id; a call that carries a link costs no API request.
 
         Returns:
-            A context manager of the stream; iterate it. It raises StreamInterruptedError where it ends short.
+            A context manager of the stream; iterate it. It raises StreamInterruptedError where it ends short, and
+            IntegrityError where what comes is no MP3.
 
         Raises:
             RecordingNotReadyError: The call has none yet.
             RecordingGoneError: It is past retention, or the call never had one.
+            IntegrityError: Nobody says how long it is, or storage and the API disagree.
         """
         return self._service.recordings.stream(_arguments.checked_call(call))
 
@@ -214,19 +218,26 @@ class AsyncCallsClient(ClientLifetime):
     ) -> Download:
         """Save a call's recording; the file has its name only when it is whole.
 
+        While it comes in it is called ``<path>.part``. Where it is broken off, by whatever, the part stays with a
+        record of its version, and the next call for the same recording and path asks only for the rest. A file
+        that stands under the path is replaced when the new one is whole.
+
         Args:
             call: The call, or its id; a call that carries a link costs no API request.
             path: Where to put the MP3; folders that are missing are made.
-            progress: Called with (bytes received, bytes in all) as they come, on the loop's thread.
+            progress: Called with (bytes received, bytes in all) as they come, on the loop's thread, ten times a
+                second at most; it falls back only where the recording has to be begun again.
 
         Returns:
-            What stands there now: path, size and digest.
+            What stands there now: path, size, digest, how much an earlier call had brought, and in ``suspect``
+            whether its duration is not the call's.
 
         Raises:
             RecordingNotReadyError: The call has none yet.
             RecordingGoneError: It is past retention, or the call never had one.
-            IntegrityError: What storage sends is not a whole recording.
-            LocalFileError: The file cannot be written.
+            IntegrityError: What storage sends is not a whole recording, or no MP3.
+            StreamInterruptedError: It broke off again and again without anything new; what came is kept.
+            LocalFileError: The file cannot be written, or another process is saving it.
         """
         return await self._service.recordings.save(_arguments.checked_call(call), Path(path), progress)
 
