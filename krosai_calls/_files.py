@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 if os.name != "nt":
@@ -155,10 +156,10 @@ def open_for_us_alone(path: Path) -> int:
 
 
 def _open_ours(path: Path) -> int:
+    with suppress(FileExistsError):
+        return open_new(path)
     try:
         descriptor = os.open(path, os.O_RDWR | NO_SURPRISES)
-    except FileNotFoundError:
-        return open_new(path)
     except OSError:
         if path.is_dir() and not path.is_symlink():
             raise

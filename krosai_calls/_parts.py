@@ -35,6 +35,8 @@ from krosai_calls._resume import Held
 RECORD_SUFFIX = ".log"
 MOST_RECORD_BYTES = 2**20
 BLOCK_BYTES = 2**18
+# To ask for the room on a disk takes longer than to write a small file.
+WORTH_A_LOOK_BYTES = 2**20
 # The loss that a kill can cause: so many bytes, or what came in so many seconds.
 CHECKPOINT_BYTES = 4 * 2**20
 CHECKPOINT_SECONDS = 0.25
@@ -91,7 +93,7 @@ class RecordingPart:
             self._digest, self._hashed, self._recorded = hashlib.sha256(), 0, 0
         self._is_fresh = False
         self.held = Held(0, validator, size_bytes)
-        free = free_bytes(self._target.parent)
+        free = free_bytes(self._target.parent) if size_bytes >= WORTH_A_LOOK_BYTES else None
         if free is not None and free < size_bytes:
             raise OSError(errno.ENOSPC, f"{size_bytes} bytes are to come and {free} are free")
 
@@ -173,8 +175,10 @@ class RecordingPart:
     def _believe(self) -> None:
         """Take over from an earlier run what its record vouches for."""
         size = os.fstat(self._descriptor).st_size
-        header, marks, length = _read_record(self._record_path)
         self._is_fresh = size == 0
+        if self._is_fresh:
+            return
+        header, marks, length = _read_record(self._record_path)
         mark = next((mark for mark in reversed(marks) if mark["received"] <= size), None)
         if header is None or mark is None or header.get("call") != self._call_id:
             return

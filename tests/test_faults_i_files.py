@@ -68,6 +68,7 @@ async def test_i01_a_disk_that_is_full_ends_it_at_once_and_what_came_is_kept(
 async def test_i03_a_recording_that_cannot_fit_is_not_begun(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("krosai_calls._parts.WORTH_A_LOOK_BYTES", 1)
     monkeypatch.setattr("krosai_calls._parts.free_bytes", lambda folder: len(MP3) - 1)
     async with serving() as storage:
         await refused(storage, tmp_path / "call.mp3", errno.ENOSPC)
