@@ -78,17 +78,20 @@ class Portal:
             started.append(task)
             task.add_done_callback(lambda done: _relay(done, answer))
 
-        self._waiting.add(answer)
+        def stop() -> None:
+            for task in started:
+                task.cancel()
+            if not started:  # interrupted before it was handed over
+                coroutine.close()
+                _give_up(answer)
+
         try:
-            loop.call_soon_threadsafe(start)
-        except RuntimeError:  # closed between the check and here
-            self._waiting.discard(answer)
-            coroutine.close()
-            raise ClientStateError("closed: make a new client") from None
-        try:
+            # From here on Ctrl-C may come at any moment: the loop is quicker than this thread.
+            self._waiting.add(answer)
+            _call_on(loop, start, coroutine)
             return answer.result()
         except KeyboardInterrupt:
-            loop.call_soon_threadsafe(lambda: [task.cancel() for task in started])
+            loop.call_soon_threadsafe(stop)
             with contextlib.suppress(Exception, CancelledError):
                 answer.exception(timeout=CLEAN_UP_SECONDS)
             raise
@@ -236,6 +239,16 @@ def _relay(task: asyncio.Task[T], answer: Future[T]) -> None:
         answer.set_exception(error)
     else:
         answer.set_result(task.result())
+
+
+def _call_on(
+    loop: asyncio.AbstractEventLoop, start: Callable[[], None], coroutine: Coroutine[Any, Any, Any]
+) -> None:
+    try:
+        loop.call_soon_threadsafe(start)
+    except RuntimeError:  # closed between the check and here
+        coroutine.close()
+        raise ClientStateError("closed: make a new client") from None
 
 
 def _give_up(answer: Future[Any]) -> None:
