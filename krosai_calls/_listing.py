@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import aclosing, suppress
+from functools import partial
 from typing import Generic, TypeVar
 
 from attrs import frozen
@@ -82,9 +83,9 @@ class _UnderWay(Generic[A]):
     def ask(self) -> None:
         """Ask for all that is wanted now."""
         while (window := self._listing.ask()) is not None:
-            self._send(self._source.ask(window), window)
+            self._send(partial(self._source.ask, window), window)
 
-    def _send(self, request: Awaitable[A], window: Window) -> None:
+    def _send(self, request: Callable[[], Awaitable[A]], window: Window) -> None:
         self._tasks[asyncio.create_task(_outcome(request))] = window
 
     async def take_in_one(self) -> None:
@@ -97,7 +98,7 @@ class _UnderWay(Generic[A]):
         try:
             self._take_in(window, outcome)
         except DecodeError as unreadable:
-            self._send(self._source.ask_again(window, unreadable), window)
+            self._send(partial(self._source.ask_again, window, unreadable), window)
 
     def take_in_the_rest(self) -> None:
         """Take in what has come besides, as far as it can be read."""
@@ -119,10 +120,11 @@ class _UnderWay(Generic[A]):
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
-async def _outcome(request: Awaitable[A]) -> A | KrosaiError:
-    # An error is a value here: it counts only when the listing has come to its place, or not at all.
+async def _outcome(request: Callable[[], Awaitable[A]]) -> A | KrosaiError:
+    # Called in here: a task that is given up before its first step would leave a coroutine that nobody awaits.
+    # An error is a value: it counts only when the listing has come to its place, or not at all.
     try:
-        return await request
+        return await request()
     except KrosaiError as error:
         return error
 

@@ -307,6 +307,20 @@ async def test_closing_an_iterator_gives_up_what_is_under_way_and_drops_the_rest
         await anext(calls)
 
 
+async def test_requests_that_are_given_up_before_they_have_begun_leave_nothing_behind() -> None:
+    service = Service("abcdefghijklmnopqrstuvwxyz", size=2, ahead=4)
+    pages = service.pages()
+    for _ in range(3):
+        await anext(pages)
+    # Of what came together one page is left, so this step asks for more without waiting for anything.
+    asked = len(service.asked)
+    await anext(pages)
+    assert len(service.asked) == asked
+    await pages.aclose()
+    gc.collect()  # a coroutine that was never awaited would warn here
+    assert service.under_way == 0
+
+
 async def test_an_iterator_can_be_closed_before_its_first_step() -> None:
     service = Service("ab")
     calls = service.calls()
