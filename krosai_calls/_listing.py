@@ -94,6 +94,8 @@ class _UnderWay(Generic[A]):
             arrived, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
             self._came = [(self._tasks.pop(task), task.result()) for task in arrived]
             self._came.sort(key=lambda came: -came[0].offset)
+        else:
+            await asyncio.sleep(0)  # reading takes a while: what was asked for meanwhile has to leave first
         window, outcome = self._came.pop()
         try:
             self._take_in(window, outcome)
