@@ -157,7 +157,7 @@ class PageIterator(AsyncIterator[list[Call]]):
             await self.aclose()
         while not self._rows:
             self._rows = (await self._next_page()).rows
-        first, *_ = self._rows
+        first = self._rows[0]
         if isinstance(first, DecodeError):
             self._rows = self._rows[1:]
             raise first

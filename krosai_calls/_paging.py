@@ -260,11 +260,10 @@ class Listing:
         if reaches_the_total is not None:
             return reaches_the_total
         # Where no total says so, a second look does: behind the last call there was nothing.
-        is_last = reply.ids[-1:] == [self._trail.last_id]
         could_be_longer = self._habits.could_be_longer(reply) or (
             self._seam.nothing_behind and len(reply.rows) == 1
         )
-        return not goes_deeper and is_last and could_be_longer
+        return not goes_deeper and could_be_longer and self._trail.ends_like(reply)
 
     def _stay(self, reply: Reply) -> None:
         """Learn from an answer without anything deeper: all has moved down, or the deepest calls have vanished."""
@@ -275,9 +274,7 @@ class Listing:
         self._end = self._trail.end_seen_from(reply) or max(self._end, reply.end)
         self._note_end(reply)
         # A short page before the total's end may have been cut, or the total is wrong.
-        self._seam.looks_behind = (
-            has_room and not self._seam.nothing_behind and reply.ids[-1:] == [self._trail.last_id]
-        )
+        self._seam.looks_behind = has_room and not self._seam.nothing_behind and self._trail.ends_like(reply)
 
     def _note_end(self, reply: Reply) -> None:
         self._room_at_end = min(reply.window.limit, max(reply.most, len(reply.rows)))

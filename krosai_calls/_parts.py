@@ -30,6 +30,7 @@ from krosai_calls._files import (
     sync_folder,
     write_all,
 )
+from krosai_calls._json import UnfitError, load_json
 from krosai_calls._resume import Held
 
 RECORD_SUFFIX = ".log"
@@ -253,8 +254,8 @@ def _good_lines(text: bytes) -> Iterator[tuple[dict[str, Any], int]]:
     for line in text.splitlines(keepends=True):
         end += len(line)
         try:
-            value = json.loads(line) if line.endswith(b"\n") else None
-        except (ValueError, RecursionError):
+            value = load_json(line) if line.endswith(b"\n") else None
+        except UnfitError:
             return
         if not isinstance(value, dict):
             return

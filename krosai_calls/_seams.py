@@ -205,6 +205,10 @@ class Trail:
         if last is not None:
             self.last_id, self.bad_at_end = reply.id_at(last), len(reply.rows) - last - 1
 
+    def ends_like(self, reply: Reply) -> bool:
+        """Whether the last call of an answer is the deepest one."""
+        return reply.ids[-1:] == [self.last_id]
+
     def end_seen_from(self, reply: Reply) -> int | None:
         """Where the trail ends, as far as an answer just read can tell; None where it shares no call with it."""
         deepest = self._deepest_known(reply)
