@@ -70,15 +70,17 @@ async def walk(
 class _UnderWay(Generic[A]):
     """The requests of a walk, and what came of them and is not read yet.
 
-    Answers that arrive together are read one by one, each when the one before has been used: so the next requests
-    leave at once, and one page at a time is in memory as records.
+    Reading a page takes a while, in which nothing else runs: so what has come makes room for other requests first,
+    and these leave before it is read. Answers are read one by one, each when the one before has been used; so one
+    page at a time is in memory as records.
     """
 
     def __init__(self, listing: Listing, source: PageSource[A]) -> None:
         self._listing = listing
         self._source = source
         self._tasks: dict[asyncio.Task[A | KrosaiError], Window] = {}
-        self._came: list[tuple[Window, A | KrosaiError]] = []
+        self._came: list[tuple[Window, asyncio.Task[A | KrosaiError]]] = []
+        self._has_come = asyncio.Event()
 
     def ask(self) -> None:
         """Ask for all that is wanted now."""
@@ -86,27 +88,35 @@ class _UnderWay(Generic[A]):
             self._send(partial(self._source.ask, window), window)
 
     def _send(self, request: Callable[[], Awaitable[A]], window: Window) -> None:
-        self._tasks[asyncio.create_task(_outcome(request))] = window
+        task = asyncio.create_task(_outcome(request))
+        self._tasks[task] = window
+        task.add_done_callback(self._note)
+
+    def _note(self, task: asyncio.Task[A | KrosaiError]) -> None:
+        window = self._tasks.pop(task)
+        self._came.append((window, task))
+        self._listing.note_arrival(window)
+        self._has_come.set()
 
     async def take_in_one(self) -> None:
         """Wait until something has come, and take in what is due first."""
         if not self._came:
-            arrived, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
-            self._came = [(self._tasks.pop(task), task.result()) for task in arrived]
-            self._came.sort(key=lambda came: -came[0].offset)
-        else:
-            await asyncio.sleep(0)  # reading takes a while: what was asked for meanwhile has to leave first
-        window, outcome = self._came.pop()
+            self._has_come.clear()
+            await self._has_come.wait()
+        self.ask()
+        await asyncio.sleep(0)
+        self._came.sort(key=lambda came: -came[0].offset)
+        window, task = self._came.pop()
         try:
-            self._take_in(window, outcome)
+            self._take_in(window, task.result())
         except DecodeError as unreadable:
             self._send(partial(self._source.ask_again, window, unreadable), window)
 
     def take_in_the_rest(self) -> None:
         """Take in what has come besides, as far as it can be read."""
-        for window, outcome in self._came:
+        for window, task in self._came:
             with suppress(DecodeError):
-                self._take_in(window, outcome)
+                self._take_in(window, task.result())
 
     def _take_in(self, window: Window, outcome: A | KrosaiError) -> None:
         if isinstance(outcome, KrosaiError):
@@ -117,9 +127,10 @@ class _UnderWay(Generic[A]):
 
     async def aclose(self) -> None:
         """Give up what is under way."""
-        for task in self._tasks:
+        tasks = list(self._tasks)
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _outcome(request: Callable[[], Awaitable[A]]) -> A | KrosaiError:

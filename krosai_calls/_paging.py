@@ -53,7 +53,8 @@ class Listing:
 
     Args:
         page_size: Rows to ask for at once.
-        most_ahead: Windows at most that are asked for, or have come and are not used yet.
+        most_at_once: Windows at most that are asked for, or have come and are not used yet. What is just being read
+            makes room already.
         wanted: How many calls the caller takes at most; None for all.
 
     Attributes:
@@ -61,15 +62,16 @@ class Listing:
         is_over: Whether nothing more is to come.
     """
 
-    def __init__(self, page_size: int, *, most_ahead: int = 1, wanted: int | None = None) -> None:
+    def __init__(self, page_size: int, *, most_at_once: int = 1, wanted: int | None = None) -> None:
         self.ready: deque[ListedPage] = deque()
         self.is_over = False
         self._limit = max(page_size, 2)  # a row of each window is the last one of the window before
         self._first_limit = page_size
-        self._most_ahead = most_ahead
+        self._most_at_once = most_at_once
         self._wanted = wanted
         self._trail = Trail()
         self._asked: list[Window] = []
+        self._unread: list[Window] = []  # those of them that have come
         self._sent_for: Window | None = None
         self._held: list[Reply] = []
         self._failed: tuple[Window, KrosaiError] | None = None
@@ -134,7 +136,7 @@ class Listing:
         return self._window_of_repair()
 
     def _window_of_repair(self) -> Window | None:
-        allowed = SPARE_ANSWERS + self._most_ahead + SPARE_ANSWERS_PER_PAGE * self._pages
+        allowed = SPARE_ANSWERS + self._most_at_once + SPARE_ANSWERS_PER_PAGE * self._pages
         allowed_here = MOST_REPAIRS_OF_A_SEAM * (2 if self._trail.is_apart else 1)
         if self._in_vain >= allowed or self._seam.repairs >= allowed_here:
             self._give_up(
@@ -160,9 +162,10 @@ class Listing:
         held = {reply.window.offset for reply in self._held}
         while self._ahead in held:
             self._ahead += self._stride
-        under_way = len(self._asked) + len(self._held) + len(self.ready)
+        ahead = len(self._asked) + len(self._held) + len(self.ready)
+        is_reading = bool(self._unread)
         if (
-            under_way >= min(self._most_ahead, AHEAD_PER_PAGE * self._pages)
+            ahead >= min(self._most_at_once + is_reading, AHEAD_PER_PAGE * self._pages)
             or self._failed is not None
             or self._habits.is_repeating
             or self._habits.cap_is_a_guess
@@ -184,6 +187,14 @@ class Listing:
 
     # --- What came -----------------------------------------------------------------------------------------
 
+    def note_arrival(self, window: Window) -> None:
+        """Take note that an answer has come, which will be handed over when it is read: another may be asked for.
+
+        Args:
+            window: As it was asked for.
+        """
+        self._unread.append(window)
+
     def receive(self, window: Window, rows: Sequence[Row], *, total: int | None, most: int) -> None:
         """Take in what came for a window.
 
@@ -193,7 +204,7 @@ class Listing:
             total: How many calls match, as the service says.
             most: How many rows a page holds at most, as the service says.
         """
-        self._asked.remove(window)
+        self._forget(window)
         reply = Reply(window, tuple(rows), total, most)
         if (fault := self._habits.learn(reply, self._held)) is not None:
             self._give_up(fault)
@@ -212,6 +223,11 @@ class Listing:
         kept = [held for held in self._held if held.end > self._end]
         self._in_vain += len(self._held) - len(kept)
         self._held = kept
+
+    def _forget(self, window: Window) -> None:
+        self._asked.remove(window)
+        if window in self._unread:
+            self._unread.remove(window)
 
     def _pass_over_nothing(self, reply: Reply) -> None:
         is_sent_for = reply.window is self._sent_for
@@ -299,7 +315,7 @@ class Listing:
 
     def fail(self, window: Window, error: KrosaiError) -> None:
         """Take in that a window cannot be had; it matters once the trail has come there."""
-        self._asked.remove(window)
+        self._forget(window)
         if isinstance(error, BadRequestError) and self._pages and window.offset:
             refused = error
             error = ListingInconsistentError(
@@ -320,6 +336,7 @@ class Listing:
     def resume(self) -> None:
         """Go on from where it stands, after an error or a pause; windows under way are asked for again."""
         self._asked.clear()
+        self._unread.clear()
         self._failed = self._inconsistent = None
         self._habits.forget_setbacks()
         self._seam = Seam()

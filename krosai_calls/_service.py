@@ -35,12 +35,12 @@ class CallsService:
     Args:
         transport: The way to the network.
         api_url: The API's address: links to recordings must not be less safe.
-        most_ahead: Pages of a listing at most that are asked for or kept before they are used.
+        most_at_once: Pages of a listing at most that are asked for at the same time.
     """
 
-    def __init__(self, transport: Transport, *, api_url: URL, most_ahead: int) -> None:
+    def __init__(self, transport: Transport, *, api_url: URL, most_at_once: int) -> None:
         self._transport = transport
-        self._most_ahead = most_ahead
+        self._most_at_once = most_at_once
         self.recordings = Recordings(transport, self._fresh_link, api_url=api_url)
 
     def iterate(
@@ -50,7 +50,7 @@ class CallsService:
         _arguments.filter_query(filters)
         _arguments.checked_limit(page_size, "page_size")
         wanted = _arguments.checked_max_items(max_items)
-        listing = Listing(min(page_size, wanted or page_size), most_ahead=self._most_ahead, wanted=wanted)
+        listing = Listing(min(page_size, wanted or page_size), most_at_once=self._most_at_once, wanted=wanted)
         return _listing.PageIterator(lambda: self._walk(listing, filters), wanted)
 
     def _walk(
@@ -143,7 +143,7 @@ class CallsService:
         _arguments.filter_query(filters)
         return CallSource(
             pages=lambda: self._walk(
-                Listing(_arguments.MAX_PAGE_SIZE, most_ahead=self._most_ahead), filters, with_spare_rows=True
+                Listing(_arguments.MAX_PAGE_SIZE, most_at_once=self._most_at_once), filters, with_spare_rows=True
             ),
             save_recording=lambda call, path: self.recordings.save(call, path, None),
             list_events=self.list_events,

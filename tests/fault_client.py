@@ -52,7 +52,7 @@ class TimelessClient(AsyncCallsClient):
         self.transport = self._transport = Transport(
             self._settings, self._pace, session=session, sleep=clock.sleep, random=lambda: 0.5, clock=clock.read
         )
-        self._service = CallsService(self._transport, api_url=self._settings.base_url, most_ahead=1)
+        self._service = CallsService(self._transport, api_url=self._settings.base_url, most_at_once=1)
 
 
 def client_of(url: str, **settings: Any) -> TimelessClient:

@@ -14,18 +14,18 @@ from krosai_calls.models import Call
 class _Naive:
     """Gives each call once, as it comes."""
 
-    def __init__(self, page_size: int, *, most_ahead: int = 1) -> None:
+    def __init__(self, page_size: int, *, most_at_once: int = 1) -> None:
         self.ready: deque[ListedPage] = deque()
         self.is_over = False
         self._page_size = page_size
-        self._most_ahead = most_ahead
+        self._most_at_once = most_at_once
         self._todo = deque([Window(0, page_size)])
         self._under_way = 0
         self._seen: set[str] = set()
         self._error: KrosaiError | None = None
 
     def ask(self) -> Window | None:
-        if not self._todo or self._under_way == self._most_ahead:
+        if not self._todo or self._under_way == self._most_at_once:
             return None
         self._under_way += 1
         return self._todo.popleft()

@@ -157,7 +157,7 @@ async def test_c14_a_long_history_is_read_without_keeping_it() -> None:
     gc.collect()
     others = live_calls()  # what other tests have left is not this listing's
     rows, most_kept = 40_000, 0
-    listing = Listing(100, most_ahead=8)
+    listing = Listing(100, most_at_once=8)
 
     async def fetch(window: Window) -> tuple[Page, tuple[Row, ...]]:
         end = min(window.offset + window.limit, rows)

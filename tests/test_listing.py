@@ -41,7 +41,7 @@ class Service:
         self.under_way = self.most_under_way = 0
         self.failures: dict[int, KrosaiError | Exception] = {}
         self.held_back: dict[int, asyncio.Event] = {}
-        self.listing = Listing(size, most_ahead=ahead)
+        self.listing = Listing(size, most_at_once=ahead)
         self._tells_total = tells_total
 
     async def fetch(self, window: Window) -> tuple[Page, tuple[Row, ...]]:

@@ -30,7 +30,7 @@ class Reader:
         self, history: str, size: int = 4, *, ahead: int = 1, wanted: int | None = None, tells_total: bool = True
     ) -> None:
         self.history = history
-        self.listing = Listing(size, most_ahead=ahead, wanted=wanted)
+        self.listing = Listing(size, most_at_once=ahead, wanted=wanted)
         self.total: Callable[[], int | None] = lambda: len(self.history) if tells_total else None
         self.asked: list[int] = []
         self.under_way: list[Window] = []

@@ -48,7 +48,7 @@ class Scene:
 
     size: int
     page_size: int
-    most_ahead: int
+    most_at_once: int
     cap: int | None
     echoes: bool
     total: str
@@ -60,7 +60,7 @@ class Scene:
     def play(self, weather: Weather = storm) -> tuple[Story, World]:
         world = World(self.size, tied=self.tied)
         service = Honest(world, self.total, self.cap, self.echoes)
-        listing = Listing(self.page_size, most_ahead=self.most_ahead)
+        listing = Listing(self.page_size, most_at_once=self.most_at_once)
         driver = Driver(listing, service, Tape(self.tape), weather, self.changes, self.pauses)
         return driver.run(), world
 
@@ -73,7 +73,7 @@ def scenes(draw: st.DrawFn) -> Scene:
     return Scene(
         size=draw(st.integers(0, 30)),
         page_size=page_size,
-        most_ahead=draw(st.sampled_from([1, 2, 4, 16])),
+        most_at_once=draw(st.sampled_from([1, 2, 4, 16])),
         cap=cap,
         echoes=echoes,
         total=draw(st.sampled_from(UNDECEIVING if is_silent else sorted(TOTALS))),
@@ -93,7 +93,7 @@ def seeded(seed: int) -> Pick:
 def test_what_a_changing_history_had_all_the_time_comes_once_and_in_order_or_an_error_tells(scene: Scene) -> None:
     story, world = scene.play()
     check(story, world)
-    assert story.most_kept <= scene.most_ahead + MOST_REPAIRS_OF_A_SEAM
+    assert story.most_kept <= scene.most_at_once + MOST_REPAIRS_OF_A_SEAM
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -101,7 +101,7 @@ def test_a_thousand_storms_lose_nothing(seed: int) -> None:
     pick = seeded(seed)
     for _ in range(300):
         world = World(pick(40), tied=(0, 0, 4)[pick(3)])
-        listing = Listing(2 + pick(7), most_ahead=1 + pick(8))
+        listing = Listing(2 + pick(7), most_at_once=1 + pick(8))
         service = Honest(world, ("true", "none", "too high")[pick(3)], (None, 3)[pick(2)], echoes=bool(pick(2)))
         check(Driver(listing, service, pick, storm, changes=40, pauses=pick(3)).run(), world)
 
@@ -117,7 +117,7 @@ def loses_a_call(listing: Lister, size: int, pick: Pick, weather: Weather, chang
 
 @pytest.mark.parametrize("naive", [SideBySide, OneByOne])
 def test_a_naive_listing_is_caught_losing_calls(naive: type[SideBySide | OneByOne]) -> None:
-    caught = sum(loses_a_call(naive(4, most_ahead=4), 20, seeded(seed), storm, 40) for seed in range(200))
+    caught = sum(loses_a_call(naive(4, most_at_once=4), 20, seeded(seed), storm, 40) for seed in range(200))
     assert caught > 50
 
 
@@ -126,7 +126,7 @@ def test_one_change_in_a_small_history_is_enough_to_catch_a_naive_listing(
     naive: type[SideBySide | OneByOne],
 ) -> None:
     every = EveryWay()
-    assert any(loses_a_call(naive(2, most_ahead=2), 4, every, one_anywhere, 1) for _ in every.runs())
+    assert any(loses_a_call(naive(2, most_at_once=2), 4, every, one_anywhere, 1) for _ in every.runs())
 
 
 # --- Every way of small histories ------------------------------------------------------------------------------
@@ -134,7 +134,7 @@ def test_one_change_in_a_small_history_is_enough_to_catch_a_naive_listing(
 
 @pytest.mark.parametrize("total", ["true", "none"])
 @pytest.mark.parametrize(
-    ("size", "page_size", "most_ahead", "changes"),
+    ("size", "page_size", "most_at_once", "changes"),
     [
         *((size, page_size, 2, 1) for size in range(7) for page_size in (2, 3)),
         *((size, 2, 3, 1) for size in range(6)),
@@ -143,12 +143,12 @@ def test_one_change_in_a_small_history_is_enough_to_catch_a_naive_listing(
     ],
 )
 def test_no_order_of_changes_reads_and_arrivals_loses_a_call(
-    size: int, page_size: int, most_ahead: int, changes: int, total: str
+    size: int, page_size: int, most_at_once: int, changes: int, total: str
 ) -> None:
     every = EveryWay()
     for _ in every.runs():
         world = World(size)
-        listing = Listing(page_size, most_ahead=most_ahead)
+        listing = Listing(page_size, most_at_once=most_at_once)
         check(Driver(listing, Honest(world, total), every, one_anywhere, changes).run(), world)
 
 
@@ -157,7 +157,7 @@ def test_no_order_of_changes_reads_and_arrivals_loses_a_call(
 
 def reads_of(size: int, total: str = "true", **limits: int) -> list[Window]:
     world = World(size)
-    story = Driver(Listing(100, most_ahead=16, **limits), Honest(world, total), seeded(size)).run()
+    story = Driver(Listing(100, most_at_once=16, **limits), Honest(world, total), seeded(size)).run()
     assert story.is_over
     check(story, world)
     return story.windows
@@ -176,7 +176,7 @@ def test_a_quiet_history_costs_a_read_for_each_page_and_no_window_twice(size: in
 
 def test_the_first_calls_cost_one_read() -> None:
     world = World(3000)
-    driver = Driver(Listing(5, most_ahead=16, wanted=5), Honest(world), seeded(1), pages=1)
+    driver = Driver(Listing(5, most_at_once=16, wanted=5), Honest(world), seeded(1), pages=1)
     story = driver.run()
     assert story.windows == [Window(0, 5)]
     assert story.places == world.places[:5]
@@ -195,7 +195,7 @@ def test_light_change_costs_few_more_reads_and_no_error(seed: int) -> None:
     pick = seeded(seed)
     size = pick(3001)
     world = World(size)
-    story = Driver(Listing(100, most_ahead=16), Honest(world), pick, breeze, changes=1000).run()
+    story = Driver(Listing(100, most_at_once=16), Honest(world), pick, breeze, changes=1000).run()
     check(story, world)
     assert story.error is None
     assert len(story.windows) <= 2 * math.ceil(size / 99 + 1) + 10
@@ -227,24 +227,24 @@ class Garbage:
 
 def garbage(seed: int) -> tuple[Driver, int]:
     pick = seeded(seed)
-    calls, most_ahead = (3, 6, 12, 40)[pick(4)], (1, 2, 4, 16)[pick(4)]
-    listing = Listing(1 + pick(8), most_ahead=most_ahead)
-    return Driver(listing, Garbage(World(0), calls), pick), most_ahead
+    calls, most_at_once = (3, 6, 12, 40)[pick(4)], (1, 2, 4, 16)[pick(4)]
+    listing = Listing(1 + pick(8), most_at_once=most_at_once)
+    return Driver(listing, Garbage(World(0), calls), pick), most_at_once
 
 
 @pytest.mark.parametrize("seed", range(0, 8000, 1000))
 def test_a_service_that_answers_anything_is_done_with_soon_and_no_call_comes_twice(seed: int) -> None:
     for chance in range(seed, seed + 1000):
-        driver, most_ahead = garbage(chance)
+        driver, most_at_once = garbage(chance)
         story = driver.run()
         assert story.error is not None or story.is_over
         assert len(set(story.places)) == len(story.places)
         assert len(story.windows) <= 200
-        assert story.most_kept <= most_ahead + MOST_REPAIRS_OF_A_SEAM
+        assert story.most_kept <= most_at_once + MOST_REPAIRS_OF_A_SEAM
 
 
 def test_a_cap_that_falls_while_a_seam_is_repaired_ends_in_no_endless_loop() -> None:
-    listing = Listing(8, most_ahead=16)
+    listing = Listing(8, most_at_once=16)
     waiting: list[Window] = []
 
     def ask(most: int) -> None:
@@ -279,14 +279,14 @@ def test_pages_of_one_lose_nothing() -> None:
     for seed in range(300):
         pick = seeded(seed)
         world = World(pick(8))
-        listing = Listing(1, most_ahead=4)
+        listing = Listing(1, most_at_once=4)
         check(Driver(listing, Honest(world), pick, the_first_two_vanish, changes=1).run(), world)
 
 
 @pytest.mark.parametrize("total", ["true", "none", "too high"])
 @pytest.mark.parametrize("size", [1, 2, 3, 7])
 def test_pages_of_one_come_to_their_end(size: int, total: str) -> None:
-    assert Driver(Listing(1, most_ahead=4), Honest(World(size), total), seeded(size)).run().is_over
+    assert Driver(Listing(1, most_at_once=4), Honest(World(size), total), seeded(size)).run().is_over
 
 
 # --- Rows that cannot be read ----------------------------------------------------------------------------------
@@ -302,7 +302,7 @@ def test_rows_that_cannot_be_read_shift_nothing_and_the_calls_around_them_all_co
     pick = Tape(data.draw(st.binary(max_size=40)))
     if len(bad) == size:
         return
-    story = Driver(Listing(page_size, most_ahead=4), service, pick).run()
+    story = Driver(Listing(page_size, most_at_once=4), service, pick).run()
     check(story, world)
     assert story.is_over
     times = Counter(place_of(row) for row in story.rows if isinstance(row, DecodeError))
@@ -315,7 +315,7 @@ def test_rows_that_cannot_be_read_shift_nothing_and_the_calls_around_them_all_co
 def test_rows_that_cannot_be_read_hide_no_call_while_the_history_changes(scene: Scene, bad: set[int]) -> None:
     world = World(scene.size, bad=bad)
     service = Honest(world, "true", scene.cap, scene.echoes)
-    listing = Listing(scene.page_size, most_ahead=scene.most_ahead)
+    listing = Listing(scene.page_size, most_at_once=scene.most_at_once)
     check(Driver(listing, service, Tape(scene.tape), storm, scene.changes, scene.pauses).run(), world)
 
 
@@ -323,7 +323,7 @@ def test_rows_that_cannot_be_read_hide_no_call_while_the_history_changes(scene: 
 @pytest.mark.parametrize("size", [1, 2, 5, 10, 25])
 def test_a_history_without_a_row_that_can_be_read_is_done_with_soon(size: int, total: str) -> None:
     world = World(size, bad=range(2 * size))
-    story = Driver(Listing(10, most_ahead=4), Honest(world, total), seeded(size)).run()
+    story = Driver(Listing(10, most_at_once=4), Honest(world, total), seeded(size)).run()
     check(story, world)
     assert len(story.windows) <= 30
     assert len(story.rows) >= min(size, 10)

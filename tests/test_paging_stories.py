@@ -44,7 +44,7 @@ def told(
     ahead: int = 16,
 ) -> Story:
     """What becomes of a listing; what it guarantees has been checked."""
-    listing = Listing(page_size, most_ahead=ahead)
+    listing = Listing(page_size, most_at_once=ahead)
     story = Driver(listing, service, random.Random(seed).randrange, weather, changes).run()
     check(story, service.world)
     return story
@@ -219,7 +219,7 @@ def test_c09_of_two_calls_of_an_instant_that_change_places_none_is_lost_in_silen
     page_size: int, start: int
 ) -> None:
     for seed in range(60):
-        story, world = of_swapped_pairs(Listing(page_size, most_ahead=4), seed, start)
+        story, world = of_swapped_pairs(Listing(page_size, most_at_once=4), seed, start)
         assert len(set(story.places)) == len(story.places)
         assert isinstance(story.error, ListingInconsistentError) or not lost(story, world)
 
@@ -286,7 +286,7 @@ def test_c11_a_page_that_fails_for_good_is_told_after_all_before_it_and_then_gon
 ) -> None:
     service = Failing(World(95), errors=lambda offset: ServerError("down") if 30 <= offset < 40 else None)
     weather, changes = (at_the_head(1), 3) if with_changes else (quiet, 0)
-    listing = Listing(LIMIT, most_ahead=8)
+    listing = Listing(LIMIT, most_at_once=8)
     driver = Driver(listing, service, random.Random(seed).randrange, weather, changes)
     assert isinstance(driver.run().error, ServerError)
     assert not {place_of(row) for row in listing.spare_rows()} & set(driver.story.places)
