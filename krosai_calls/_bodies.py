@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import SEEK_END, BytesIO
 from typing import TYPE_CHECKING
 
 from krosai_calls._faults import FAULTS, failure_of
@@ -74,13 +75,17 @@ async def read_at_most(most: int, response: aiohttp.ClientResponse) -> bytes:
     Raises:
         BodyEncodingError: It is larger.
     """
-    body = bytearray()
+    body = BytesIO()
     async for chunk in response.content.iter_any():
-        body += chunk
-        if len(body) > most:
+        if body.tell():
+            body.write(chunk)
+        else:
+            body = BytesIO(chunk)  # shares the bytes: a body that comes in one piece is never copied
+            body.seek(0, SEEK_END)
+        if body.tell() > most:
             response.close()
             raise BodyEncodingError(f"more than {most} bytes", "too large", is_lasting=True)
-    return bytes(body)
+    return body.getvalue()
 
 
 def plain_headers(response: aiohttp.ClientResponse) -> dict[str, str]:

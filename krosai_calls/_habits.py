@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from krosai_calls._seams import Reply
 
@@ -31,7 +31,7 @@ class Habits:
         self._horizon: int | None = None
         self._longest = 0
         self._first: Reply | None = None
-        self._recent: deque[Reply] = deque(maxlen=3)
+        self._recent: deque[Mapping[str, int]] = deque(maxlen=3)  # places alone: the calls are gone
         self._repeats = 0
 
     @property
@@ -60,9 +60,9 @@ class Habits:
         if self._first is None:
             self._first = reply
         self._repeats = self._repeats + 1 if _repeats(reply, self._first) else 0
-        neighbours = [other for other in others if abs(other.window.offset - reply.window.offset) < MOST_ROWS]
-        contradicts = any(reply.contradicts(other) for other in (*self._recent, *neighbours))
-        self._recent.append(reply)
+        around = [other.places for other in others if abs(other.window.offset - reply.window.offset) < MOST_ROWS]
+        contradicts = any(reply.contradicts(places) for places in (*self._recent, *around))
+        self._recent.append(reply.places)
         if contradicts:
             return "the service contradicts itself: two calls changed places while both were listed"
         if self._repeats == MOST_REPEATS:

@@ -83,7 +83,9 @@ class ClientLifetime:
             most_connections=most_connections(session),
         )
         self._transport = Transport(self._settings, self._pace, session=session, on_event=on_event)
-        self._service = CallsService(self._transport, api_url=self._settings.base_url, most_at_once=max_concurrency)
+        self._service = CallsService(
+            self._transport, api_url=self._settings.base_url, most_at_once=max_concurrency
+        )
 
     async def __aenter__(self) -> Self:
         return self

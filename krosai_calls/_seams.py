@@ -6,7 +6,7 @@ gap between them for a call that was there all the time, whenever each of them w
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import count, pairwise
 from typing import TypeAlias
 
@@ -75,11 +75,15 @@ class Reply:
         assert isinstance(row, Call)
         return row.id
 
-    def contradicts(self, other: Reply) -> bool:
-        """Whether two calls stand in one order here and in the other order there."""
-        if self.places.keys().isdisjoint(other.places):
+    def contradicts(self, others: Mapping[str, int]) -> bool:
+        """Whether two calls stand in one order here and in the other order there.
+
+        Args:
+            others: The places of another answer.
+        """
+        if self.places.keys().isdisjoint(others):
             return False
-        there = [other.places[call_id] for call_id in self.places if call_id in other.places]
+        there = [others[call_id] for call_id in self.places if call_id in others]
         return any(later < earlier for earlier, later in pairwise(there))
 
 

@@ -234,7 +234,7 @@ async def test_b11_a_hang_up_that_was_refused_is_sent_again_with_its_key(status:
     clock = FakeClock()
     async with RawServer() as server, paced(server.url, clock) as transport:
         server.script(*[answer(status, headers=[("Retry-After", "2")])] * 2, HUNG_UP)
-        result = await CallsService(transport, api_url=URL(server.url), most_ahead=1).hang_up("call_1")
+        result = await CallsService(transport, api_url=URL(server.url), most_at_once=1).hang_up("call_1")
         assert (result.id, result.status) == ("call_1", "completed")
         assert [request.method for request in server.requests] == ["POST"] * 3
         assert len(keys(server.requests)) == 1
@@ -246,7 +246,7 @@ async def test_b11_a_hang_up_waits_for_nothing_that_ends_after_its_fifteen_secon
     async with RawServer() as server, paced(server.url, clock) as transport:
         server.script(too_many("16"))
         with pytest.raises(RateLimitedError) as raised:
-            await CallsService(transport, api_url=URL(server.url), most_ahead=1).hang_up("call_1")
+            await CallsService(transport, api_url=URL(server.url), most_at_once=1).hang_up("call_1")
         assert (raised.value.retry_after, clock.slept, len(server.requests)) == (16.0, [], 1)
 
 
@@ -258,7 +258,7 @@ async def test_b11_a_hang_up_does_not_wait_out_a_longer_pause_that_another_calle
         with pytest.raises(RateLimitedError):
             await fetch(transport)
         with pytest.raises(KrosaiError) as raised:
-            await CallsService(transport, api_url=URL(server.url), most_ahead=1).hang_up("call_1")
+            await CallsService(transport, api_url=URL(server.url), most_at_once=1).hang_up("call_1")
         # Nothing of it was sent, and so there is nothing uncertain about it.
         assert [request.method for request in server.requests] == ["GET"]
         assert not isinstance(raised.value, HangupUncertainError)

@@ -131,8 +131,8 @@ def test_when_the_deepest_calls_have_vanished_the_trail_ends_above_them() -> Non
 def test_two_answers_contradict_each_other_where_calls_changed_places(
     one: str, other: str, contradict: bool
 ) -> None:
-    assert reply(one).contradicts(reply(other)) is contradict
-    assert reply(other).contradicts(reply(one)) is contradict
+    assert reply(one).contradicts(reply(other).places) is contradict
+    assert reply(other).contradicts(reply(one).places) is contradict
 
 
 def test_what_has_come_and_is_not_known_is_told_once_each() -> None:
