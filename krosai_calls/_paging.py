@@ -53,8 +53,8 @@ class Listing:
 
     Args:
         page_size: Rows to ask for at once.
-        most_at_once: Windows at most that are asked for, or have come and are not used yet. What is just being read
-            makes room already.
+        most_at_once: Windows at most that are asked for, or have come and are not used yet. What is just being
+            read makes room already.
         wanted: How many calls the caller takes at most; None for all.
 
     Attributes:
