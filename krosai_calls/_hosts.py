@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from functools import lru_cache
 
 # Names that only a local resolver knows; a name of one label is a container or a host next door.
 _PRIVATE_SUFFIXES = ("localhost", "local", "internal", "lan", "home.arpa", "test")
@@ -28,6 +29,7 @@ def is_private(host: str) -> bool:
         return bool(_LABEL.fullmatch(host)) or host.endswith(tuple(f".{suffix}" for suffix in _PRIVATE_SUFFIXES))
 
 
+@lru_cache(maxsize=256)
 def is_public(host: str) -> bool:
     """Whether a host can be reached by everybody, as far as its name or address says."""
     try:

@@ -102,6 +102,9 @@ class RecordingPart:
         """Append bytes, all of them."""
         write_all(self._descriptor, data)
         held = self.held
+        if self._hashed == held.received and held.received + len(data) <= BLOCK_BYTES:
+            self._digest.update(data)  # a small recording is not worth reading back
+            self._hashed += len(data)
         self.held = Held(held.received + len(data), held.validator, held.size_bytes)
 
     @property
@@ -118,7 +121,7 @@ class RecordingPart:
             self._recorded = self.held.received
 
     def sha256(self) -> str:
-        """The digest of what is there, read back from the file."""
+        """The digest of what is there; most of it is read back, so that this can be another core's work."""
         while self._hashed < self.held.received:
             block = read_at(self._descriptor, min(BLOCK_BYTES, self.held.received - self._hashed), self._hashed)
             if not block:
