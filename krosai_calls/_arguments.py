@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time
@@ -14,6 +15,7 @@ from krosai_calls.models import Call
 
 When: TypeAlias = datetime | date | str | None
 WhenT = TypeVar("WhenT", bound=datetime | date | str)
+N = TypeVar("N", int, float)
 
 MAX_PAGE_SIZE = 100
 
@@ -70,6 +72,14 @@ def checked_max_items(max_items: int | None) -> int | None:
     if max_items is not None and (not _is_whole(max_items) or max_items < 0):
         raise InvalidArgumentError(f"max_items is {_shown(max_items)}: it is a whole number from 0 on")
     return max_items
+
+
+def checked_limit_of(name: str, most: N | None) -> N | None:
+    """A limit of a run, if it can be one."""
+    is_number = isinstance(most, int | float) and not isinstance(most, bool)
+    if most is not None and not (is_number and 0 < most < math.inf):
+        raise InvalidArgumentError(f"{name} is {_shown(most)}: it is a number above 0")
+    return most
 
 
 def checked_call(call: Call | str) -> Call | str:

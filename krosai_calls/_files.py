@@ -7,6 +7,7 @@ Recordings are personal data: files are readable by their owner alone.
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import stat
 from contextlib import suppress
@@ -210,3 +211,10 @@ def free_bytes(folder: Path) -> int | None:
     except OSError:
         return None
     return found.f_bavail * found.f_frsize or None
+
+
+def digest_of(path: Path) -> tuple[int, str]:
+    """A file's size and SHA-256; it blocks for as long as reading it takes."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256")
+        return file.tell(), digest.hexdigest()

@@ -57,7 +57,7 @@ async def walk(
                 if (error := listing.dead_end()) is not None:
                     under_way.take_in_the_rest()
                     if with_spare_rows and (rows := listing.spare_rows()):
-                        yield ListedPage(rows, None)
+                        yield ListedPage(rows, None, is_vouched=False)
                     raise error
                 await under_way.take_in_one()
                 if not listing.ready:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from enum import Enum, auto
+from enum import Enum, StrEnum, auto
 
 from krosai_calls.errors import DownloadError, RecordingGoneError, RecordingNotReadyError
 from krosai_calls.models import Call, CallStatus, has_status
 
 # Recordings and transcripts appear some time after a call has ended; what is not there after a day is not coming.
 STILL_COMING = timedelta(hours=24)
+# How long recordings are kept unless the account says otherwise (the service's documents).
+RETENTION = timedelta(days=90)
+RETENTION_WARNING = timedelta(days=7)
 _NEVER_CONNECTED = frozenset({CallStatus.FAILED, CallStatus.BUSY, CallStatus.NO_ANSWER})
 
 
@@ -20,6 +23,37 @@ class Prospect(Enum):
     PENDING = auto()  # it may still come
     GONE = auto()  # it was there, or could have been, and is no more
     NEVER = auto()  # the call did not connect: there is nothing to be had
+
+
+class State(StrEnum):
+    """How something that a call leaves behind stands in an archive."""
+
+    WANTED = auto()  # to be fetched
+    SAVED = auto()
+    PENDING = auto()  # it may still appear
+    GONE = auto()  # it was there, or could have been, and is no more
+    FAILED = auto()  # to be fetched again
+
+
+def next_state(prospect: Prospect, was: State | None, *, is_old: bool = False) -> State | None:
+    """How something stands after another look at its call; None for what there is nothing of.
+
+    Args:
+        prospect: What can be expected of it now.
+        was: How it stood before; None for not at all.
+        is_old: Whether what was saved is out of date, or not there any more.
+    """
+    if was is State.SAVED and (not is_old or prospect is not Prospect.READY):
+        return was  # an archive keeps what the service has deleted
+    match prospect:
+        case Prospect.READY:
+            return State.FAILED if was is State.FAILED and not is_old else State.WANTED
+        case Prospect.PENDING:
+            return State.PENDING
+        case Prospect.GONE:
+            return State.GONE
+        case _:
+            return None
 
 
 def recording_prospect(call: Call, now: datetime) -> Prospect:

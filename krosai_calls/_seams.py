@@ -89,15 +89,17 @@ class Reply:
 
 @frozen
 class ListedPage:
-    """Rows of a listing that can be vouched for, in order.
+    """Rows of a listing, in order.
 
     Attributes:
         rows: Each a call that was not given before, or why it is none.
         total: How many calls match, as the service says.
+        is_vouched: Whether there is no call between these rows and those before them; where not, an error follows.
     """
 
     rows: tuple[Row, ...]
     total: int | None
+    is_vouched: bool = True
 
     @property
     def calls(self) -> list[Call]:

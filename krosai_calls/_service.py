@@ -140,11 +140,18 @@ class CallsService:
 
     def source(self, filters: Mapping[str, object]) -> CallSource:
         """What an archive takes from the service; a wrong filter is an error here, before a folder is made."""
-        _arguments.filter_query(filters)
+
+        def pages(bounds: Mapping[str, object]) -> AsyncGenerator[ListedPage, None]:
+            listing = Listing(_arguments.MAX_PAGE_SIZE, most_at_once=self._most_at_once)
+            return self._walk(listing, {**filters, **bounds}, with_spare_rows=True)
+
         return CallSource(
-            pages=lambda: self._walk(
-                Listing(_arguments.MAX_PAGE_SIZE, most_at_once=self._most_at_once), filters, with_spare_rows=True
+            query=_arguments.filter_query(filters),
+            pages=pages,
+            first_page=lambda: self.get_page(
+                _arguments.list_request(filters, limit=_arguments.MAX_PAGE_SIZE, offset=0)
             ),
+            get_call=self.get_call,
             save_recording=lambda call, path: self.recordings.save(call, path, None),
             list_events=self.list_events,
             count_requests=self._transport.count_requests,

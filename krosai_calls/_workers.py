@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import math
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from typing import Any, TypeVar
@@ -12,8 +14,15 @@ from krosai_calls.errors import KrosaiError
 J = TypeVar("J")
 
 
-async def run_workers(jobs: AsyncGenerator[J, None], do: Callable[[J], Awaitable[None]], *, count: int) -> None:
-    """Do all jobs, so many at once, taking new ones in no faster than they are done.
+async def run_workers(
+    jobs: AsyncGenerator[J, None],
+    do: Callable[[J], Awaitable[None]],
+    *,
+    count: int,
+    waiting: int | None = None,
+    place: Callable[[J], float] = lambda _: 0.0,
+) -> None:
+    """Do all jobs, so many at once, the most urgent first, and take no more in than may wait.
 
     An error of a job ends everything at once. An error of ours while jobs come in is raised when those that
     did come in are done: what was received is not thrown away.
@@ -21,24 +30,27 @@ async def run_workers(jobs: AsyncGenerator[J, None], do: Callable[[J], Awaitable
     Args:
         jobs: Closed in any case.
         do: Does one job.
-        count: How many jobs are under way at once; as many more wait their turn.
+        count: How many jobs are under way at once.
+        waiting: How many more wait their turn; as many if None.
+        place: A job's place among those that wait: the lowest comes first, and of the same the earlier.
     """
-    queue: asyncio.Queue[J | None] = asyncio.Queue(maxsize=count)
+    queue: asyncio.PriorityQueue[tuple[float, int, J | None]] = asyncio.PriorityQueue(maxsize=waiting or count)
+    numbers = itertools.count()
 
     async def feed() -> KrosaiError | None:
         ended_by = None
         async with aclosing(jobs):
             try:
                 async for job in jobs:
-                    await queue.put(job)
+                    await queue.put((place(job), next(numbers), job))
             except KrosaiError as error:
                 ended_by = error
         for _ in range(count):
-            await queue.put(None)
+            await queue.put((math.inf, next(numbers), None))
         return ended_by
 
     async def work() -> None:
-        while (job := await queue.get()) is not None:
+        while (job := (await queue.get())[2]) is not None:
             await do(job)
 
     feeder = asyncio.create_task(feed())

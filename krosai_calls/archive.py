@@ -1,155 +1,68 @@
 """A history of calls to a folder: recordings, transcripts and a catalogue.
 
-The job knows calls, paths and counts; where calls and recordings come from is behind ``CallSource``. A page is
-in the catalogue before any of its recordings is asked for, and a file under its final name is whole, so that a
-run may be killed at any moment: the next one skips what is there and does the rest.
+The job knows calls, paths and counts; where calls and recordings come from is behind ``CallSource``. What is
+wanted of a call is in the catalogue with its row, before any of it is asked for, and a file under its final name
+is whole: a run may be killed at any moment, and the next one does the rest. What a run lists is only what can have
+changed (``_increments``).
 """
 
 from __future__ import annotations
 
+import asyncio
 import errno
-import time
-from collections import Counter
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
-from contextlib import aclosing
+import math
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from contextlib import ExitStack, aclosing, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeAlias
 
-import attrs
+import filelock
 from attrs import frozen
 
-from krosai_calls._callbacks import tell
-from krosai_calls._download import is_transcript, run_to_the_end, write_transcript
-from krosai_calls._files import make_folder
+from krosai_calls._download import local_errors, run_to_the_end, write_transcript
+from krosai_calls._files import digest_of, make_folder
+from krosai_calls._holdings import EVENTS, RECORDING, TRANSCRIPT
+from krosai_calls._increments import BEGINNING, END, Progress, Span, Walk
+from krosai_calls._json import encode_json
 from krosai_calls._names import recording_path, transcript_path
-from krosai_calls._prospects import Prospect, recording_prospect, transcript_prospect
+from krosai_calls._prospects import RETENTION, RETENTION_WARNING, State
+from krosai_calls._report import ArchiveFailure, ArchivePlan, ArchiveProgress, ArchiveReport
+from krosai_calls._scope import Scope
 from krosai_calls._seams import ListedPage
+from krosai_calls._tally import ArchiveOrder, CallSource, Tally, foresee
 from krosai_calls._workers import run_workers
-from krosai_calls.catalog import Catalog
+from krosai_calls.catalog import FILE_NAME, Catalog, who_runs
 from krosai_calls.errors import (
     ArchiveError,
     AuthenticationError,
     ClientStateError,
     KrosaiError,
     LocalFileError,
+    NotFoundError,
     RateLimitedError,
     RecordingGoneError,
     RecordingNotReadyError,
     RequestBudgetExceededError,
 )
-from krosai_calls.models import Call, CallEvent, Download
+from krosai_calls.models import Call
 
-_RECORDING_COUNTS = {Prospect.PENDING: "recordings_pending", Prospect.GONE: "recordings_gone"}
-_TRANSCRIPT_COUNTS = {Prospect.PENDING: "transcripts_pending", Prospect.GONE: "transcripts_missing"}
+__all__ = [
+    "ArchiveFailure",
+    "ArchiveOrder",
+    "ArchivePlan",
+    "ArchiveProgress",
+    "ArchiveReport",
+    "CallSource",
+    "archive_calls",
+]
 
 # More of the same would follow from every further file.
 _DISK_FAULTS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO})
-
-
-@frozen
-class ArchiveFailure:
-    """One thing that a run could not do; the next run tries it again.
-
-    Attributes:
-        call_id: The call.
-        kind: ``recording``, ``transcript``, ``events`` or ``row``.
-        reason: Why, in a sentence.
-    """
-
-    call_id: str
-    kind: str
-    reason: str
-
-
-@frozen(kw_only=True)
-class ArchiveReport:
-    """What a run has done.
-
-    Attributes:
-        calls_total: How many calls match, as the service says; None where it does not.
-        calls_seen: Calls that the listing gave.
-        calls_new: Of these, calls that the catalogue did not have.
-        calls_updated: Of these, calls that the catalogue had otherwise.
-        recordings_saved: Recordings fetched in this run.
-        recordings_present: Recordings that were there already.
-        recordings_pending: Recordings that may still appear: the call goes on, or has just ended.
-        recordings_gone: Recordings past their retention.
-        recordings_failed: Recordings that could not be fetched.
-        transcripts_saved: Transcripts written in this run.
-        transcripts_present: Transcripts that were there already.
-        transcripts_pending: Transcripts that may still appear.
-        transcripts_missing: Connected calls that have no transcript and get none any more.
-        transcripts_failed: Transcripts that could not be written.
-        bytes_downloaded: Bytes of the recordings fetched in this run.
-        requests: API requests made in this run.
-        seconds: How long the run took.
-        failures: What could not be done, and why.
-    """
-
-    calls_total: int | None = None
-    calls_seen: int = 0
-    calls_new: int = 0
-    calls_updated: int = 0
-    recordings_saved: int = 0
-    recordings_present: int = 0
-    recordings_pending: int = 0
-    recordings_gone: int = 0
-    recordings_failed: int = 0
-    transcripts_saved: int = 0
-    transcripts_present: int = 0
-    transcripts_pending: int = 0
-    transcripts_missing: int = 0
-    transcripts_failed: int = 0
-    bytes_downloaded: int = 0
-    requests: int = 0
-    seconds: float = 0.0
-    failures: tuple[ArchiveFailure, ...] = ()
-
-    def to_dict(self) -> dict[str, Any]:
-        """The report as JSON has it."""
-        return attrs.asdict(self)
-
-
-ArchiveProgress: TypeAlias = Callable[[ArchiveReport], object]
-
-
-@frozen
-class CallSource:
-    """Where an archive's calls come from: all that the job knows of a client.
-
-    Attributes:
-        pages: Starts the listing.
-        save_recording: Brings one recording to its file.
-        list_events: Gives one call's timeline.
-        count_requests: Tells how many API requests there have been.
-    """
-
-    pages: Callable[[], AsyncGenerator[ListedPage, None]]
-    save_recording: Callable[[Call, Path], Awaitable[Download]]
-    list_events: Callable[[str], Awaitable[list[CallEvent]]]
-    count_requests: Callable[[], int]
-
-
-@frozen
-class ArchiveOrder:
-    """What a run is to do.
-
-    Attributes:
-        directory: The archive's folder.
-        recordings: Whether recordings are fetched.
-        transcripts: Whether transcripts are written.
-        events: Whether timelines are fetched; that is one request a call.
-        workers: How many files are in work at once.
-        progress: Called with the report so far whenever it has changed, on the loop's thread.
-    """
-
-    directory: Path
-    recordings: bool = True
-    transcripts: bool = True
-    events: bool = False
-    workers: int = 16
-    progress: ArchiveProgress | None = None
+_NO_LOCKS = frozenset({errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK, errno.EINVAL})
+_FATAL = (ArchiveError, AuthenticationError, ClientStateError, RequestBudgetExceededError)
+LOCK_NAME = f"{FILE_NAME}.lock"
+# Jobs that wait for a worker, so that those that cannot wait come first.
+MOST_JOBS_WAITING = 1000
 
 
 async def archive_calls(source: CallSource, order: ArchiveOrder) -> ArchiveReport:
@@ -163,142 +76,270 @@ async def archive_calls(source: CallSource, order: ArchiveOrder) -> ArchiveRepor
         What was done; one call's failure stands in it and stops nothing.
 
     Raises:
-        RequestBudgetExceededError: The requests are used up; what was fetched is whole, ``report`` tells it.
+        RequestBudgetExceededError: A limit is reached; what was fetched is whole, ``report`` tells it.
         AuthenticationError: The key is refused.
         ArchiveError: The folder or its catalogue cannot be used, or the disk is full.
     """
+    scope = Scope.of(source.query, order.kinds)
+    if order.dry_run and not (order.directory / FILE_NAME).exists():
+        return await foresee(source, order, scope, None)
     try:
         make_folder(order.directory)
     except OSError as fault:
         raise ArchiveError(f"{order.directory} cannot be used: {fault.strerror}") from fault
-    run = _Run(source, order)
-    async with Catalog(order.directory) as catalog:
+    with _held(order.directory):
+        async with Catalog(order.directory) as catalog:
+            if order.dry_run:
+                return await foresee(source, order, scope, catalog)
+            return await _Run(source, order, scope, catalog).run()
+
+
+@contextmanager
+def _held(directory: Path) -> Iterator[None]:
+    """Keep other runs from a folder; that its files stay whole does not hang on it."""
+    path = directory / LOCK_NAME
+    with ExitStack() as stack:
         try:
-            await run_workers(run.feed(catalog), run.do, count=order.workers)
-        except RequestBudgetExceededError as used_up:
-            used_up.report = run.report()
-            raise
-    return run.report()
+            stack.enter_context(filelock.FileLock(path, timeout=0, mode=0o600))
+        except filelock.Timeout:
+            holder = who_runs(directory)
+            raise ArchiveError(
+                f"another run is archiving into {directory}{holder and f' ({holder})'}: wait for it, or stop it"
+            ) from None
+        except OSError as fault:
+            if fault.errno not in _NO_LOCKS:
+                raise ArchiveError(f"{path} cannot be used: {fault.strerror}") from fault
+        yield
 
 
 @frozen
 class _Job:
-    """One file to be made, or one timeline to be fetched."""
+    """One file to be made, one timeline to be fetched, or one call to be looked at again.
+
+    Attributes:
+        kind: ``recording``, ``transcript``, ``events`` or ``call``.
+        call_id: Whose.
+        call: The call; None where it is still to be asked for.
+    """
 
     kind: str
-    call: Call
-    path: Path
-    catalog: Catalog
+    call_id: str
+    call: Call | None = None
 
 
 class _Run:
-    """One run: the tally, and the steps that change it."""
+    """One run: what it asks for, and what becomes of it."""
 
-    def __init__(self, source: CallSource, order: ArchiveOrder) -> None:
+    def __init__(self, source: CallSource, order: ArchiveOrder, scope: Scope, catalog: Catalog) -> None:
         self._source = source
         self._order = order
-        self._tally: Counter[str] = Counter()
-        self._total: int | None = None
-        self._failures: list[ArchiveFailure] = []
-        self._started_at = time.monotonic()
-        self._requests_before = source.count_requests()
+        self._scope = scope
+        self._catalog = catalog
+        self._tally = Tally(source, order)
 
-    def report(self) -> ArchiveReport:
-        """What has been done so far."""
-        return ArchiveReport(
-            **self._tally,
-            calls_total=self._total,
-            requests=self._source.count_requests() - self._requests_before,
-            seconds=time.monotonic() - self._started_at,
-            failures=tuple(self._failures),
-        )
-
-    async def feed(self, catalog: Catalog) -> AsyncGenerator[_Job, None]:
-        """Walk the listing: each page goes into the catalogue first, and then its jobs come out."""
+    async def run(self) -> ArchiveReport:
+        """Do all that is to be done, and write down how it ended."""
+        catalog, order = self._catalog, self._order
+        number = await catalog.begin_run(encode_json(dict(self._source.query)))
+        outcome = "failed"
         try:
-            async with aclosing(self._source.pages()) as pages:
-                async for page in pages:
-                    await self._catalogue(page, catalog)
-                    for call in page.calls:
-                        for job in self._jobs(call, catalog):
-                            yield job
+            self._tally.begin(await catalog.counts(self._scope))
+            try:
+                async with asyncio.timeout(order.max_seconds):
+                    await run_workers(
+                        self._feed(), self._do, count=order.workers, waiting=MOST_JOBS_WAITING, place=_place
+                    )
+            except TimeoutError:
+                self._tally.stop(f"the {order.max_seconds:g} s that were allowed are over")
+            if self._tally.stopped is not None:
+                raise self._tally.stopped
+            outcome = "done"
+        except RequestBudgetExceededError as used_up:
+            outcome = "ended early"
+            used_up.report = await self._final_report()
+            raise
+        except asyncio.CancelledError:
+            outcome = "interrupted"
+            raise
+        finally:
+            with suppress(ArchiveError):
+                await catalog.end_run(number, outcome, self._tally.report().to_dict())
+        return await self._final_report()
+
+    async def _final_report(self) -> ArchiveReport:
+        with suppress(ArchiveError):
+            self._tally.note_expiring(await self._catalog.count_expiring(self._scope))
+        return self._tally.report()
+
+    # --- What there is to do -------------------------------------------------------------------------------
+
+    async def _feed(self) -> AsyncGenerator[_Job, None]:
+        try:
+            plan = await self._catalog.plan(self._scope)
+            unseen = set(plan.open_ids)
+            for walk in plan.walks:
+                async with aclosing(self._walk(walk, unseen)) as jobs:
+                    async for job in jobs:
+                        yield job
+            for call_id in sorted(unseen):
+                yield _Job("call", call_id)
         except RateLimitedError as refused:
             raise _used_up(refused) from refused
 
-    async def _catalogue(self, page: ListedPage, catalog: Catalog) -> None:
-        saved = await catalog.save_calls(page.calls)
-        self._total = page.total
-        self._count(calls_seen=len(page.calls), calls_new=saved.new, calls_updated=saved.updated)
-        for bad_row in page.bad_rows:
-            self._fail("row", bad_row.path, bad_row)
+    async def _walk(self, walk: Walk, unseen: set[str]) -> AsyncGenerator[_Job, None]:
+        progress = Progress(walk, self._scope.shows_all)
+        async with aclosing(self._source.pages(_bounds(walk.span))) as pages:
+            async for page in pages:
+                if self._tally.stopped is not None:
+                    return
+                async for job in self._take_in(page, progress):
+                    yield job
+                unseen.difference_update(call.id for call in page.calls)
+        if walk.gap is not None and progress.is_out_of_bounds:
+            # The service reads the bounds otherwise, or all those calls have vanished.
+            without_bounds = Walk(self._scope.wanted, Span(self._scope.wanted.start, walk.gap.end))
+            async for job in self._walk(without_bounds, unseen):
+                yield job
+        elif (span := progress.covered(is_complete=True)) is not None:
+            await self._catalog.cover(self._scope, span)
 
-    def _jobs(self, call: Call, catalog: Catalog) -> Iterator[_Job]:
-        order, now = self._order, datetime.now(UTC)
-        if order.recordings:
-            path = order.directory / recording_path(call.id, call.created_at)
-            prospect = recording_prospect(call, now)
-            if path.is_file():  # its name says that it is whole
-                self._count(recordings_present=1)
-            elif prospect is Prospect.READY:
-                yield _Job("recording", call, path, catalog)
-            elif prospect in _RECORDING_COUNTS:
-                self._count(**{_RECORDING_COUNTS[prospect]: 1})
-        if order.transcripts:
-            path = order.directory / transcript_path(call.id, call.created_at)
-            prospect = transcript_prospect(call, now)
-            if prospect is Prospect.READY and not is_transcript(path, call.transcript or ""):
-                yield _Job("transcript", call, path, catalog)
-            elif prospect is Prospect.READY:
-                self._count(transcripts_present=1)
-            elif prospect in _TRANSCRIPT_COUNTS:
-                self._count(**{_TRANSCRIPT_COUNTS[prospect]: 1})
-        if order.events:
-            yield _Job("events", call, order.directory, catalog)
+    async def _take_in(self, page: ListedPage, progress: Progress) -> AsyncGenerator[_Job, None]:
+        saved = await self._catalog.save_calls(page.calls, with_events=self._order.events)
+        self._tally.saw(page, saved)
+        if page.is_vouched:
+            progress.note((call.id, call.created_at) for call in page.calls)
+            if (span := progress.covered(is_complete=False)) is not None:
+                await self._catalog.cover(self._scope, span)
+        for call in page.calls:
+            for kind in sorted(saved.to_do.get(call.id, frozenset()) & self._scope.kinds):
+                yield _Job(kind, call.id, call)
 
-    async def do(self, job: _Job) -> None:
+    # --- Doing it ------------------------------------------------------------------------------------------
+
+    async def _do(self, job: _Job) -> None:
         """Do one job; what goes wrong with it alone goes into the report."""
+        if self._tally.stopped is not None:
+            return
         try:
             await self._work_of(job)
-        except (ArchiveError, AuthenticationError, ClientStateError, RequestBudgetExceededError):
+        except _FATAL:
             raise
         except RateLimitedError as refused:
             raise _used_up(refused) from refused
         except LocalFileError as fault:
             if fault.errno in _DISK_FAULTS:
                 raise ArchiveError(f"{fault}: what was saved is kept; make room and run again") from fault
-            self._fail(job.kind, job.call.id, fault)
+            await self._fail(job, fault)
         except KrosaiError as fault:
-            self._fail(job.kind, job.call.id, fault)
+            await self._fail(job, fault)
 
     async def _work_of(self, job: _Job) -> None:
-        match job.kind:
-            case "recording":
-                await self._save_recording(job)
-            case "transcript":
-                text = job.call.transcript or ""
-                await run_to_the_end(lambda: write_transcript(job.call.id, text, job.path))
-                self._count(transcripts_saved=1)
-            case _:
-                await job.catalog.save_events(job.call.id, await self._source.list_events(job.call.id))
-
-    async def _save_recording(self, job: _Job) -> None:
-        try:
-            download = await self._source.save_recording(job.call, job.path)
-        except RecordingGoneError:
-            self._count(recordings_gone=1)
-        except RecordingNotReadyError:
-            self._count(recordings_pending=1)
+        if job.call is None:
+            await self._look_again(job.call_id)
+        elif job.kind == RECORDING:
+            await self._save_recording(job.call)
+        elif job.kind == TRANSCRIPT:
+            await self._save_transcript(job.call)
         else:
-            self._count(recordings_saved=1, bytes_downloaded=download.size_bytes)
+            await self._catalog.save_events(job.call_id, await self._source.list_events(job.call_id))
+            if job.call.has_ended:  # else more is to come
+                await self._set_state(job.call_id, EVENTS, State.SAVED)
 
-    def _fail(self, kind: str, call_id: str, fault: KrosaiError) -> None:
-        self._failures.append(ArchiveFailure(call_id, kind, str(fault)))
-        self._count(**({f"{kind}s_failed": 1} if kind in ("recording", "transcript") else {}))
+    async def _look_again(self, call_id: str) -> None:
+        try:
+            call = await self._source.get_call(call_id)
+        except NotFoundError:
+            for kind in self._scope.kinds:
+                await self._set_state(call_id, kind, State.GONE, only_open=True)
+            return
+        saved = await self._catalog.save_calls([call], with_events=self._order.events)
+        self._tally.saw(ListedPage((call,), None), saved)
+        for kind in sorted(saved.to_do.get(call.id, frozenset()) & self._scope.kinds):
+            await self._do(_Job(kind, call.id, call))
 
-    def _count(self, **more: int) -> None:
-        self._tally.update(more)
-        if self._order.progress is not None:
-            tell(self._order.progress, self.report())
+    async def _save_recording(self, call: Call) -> None:
+        path = self._order.directory / recording_path(call.id, call.created_at)
+        if path.is_file():  # its name says that it is whole; a run was killed before it could say so
+            size, sha256 = await run_to_the_end(lambda: digest_of(path))
+            await self._set_state(call.id, RECORDING, State.SAVED, size_bytes=size, sha256=sha256)
+            return
+        try:
+            download = await self._source.save_recording(call, path)
+        except RecordingGoneError:
+            await self._set_state(call.id, RECORDING, State.GONE)
+        except RecordingNotReadyError:
+            await self._set_state(call.id, RECORDING, State.PENDING)
+        else:
+            await self._set_state(
+                call.id,
+                RECORDING,
+                State.SAVED,
+                size_bytes=download.size_bytes,
+                sha256=download.sha256,
+                suspect=download.suspect,
+            )
+            self._tally.saved_recording(download)
+
+    async def _save_transcript(self, call: Call) -> None:
+        path = self._order.directory / transcript_path(call.id, call.created_at)
+        text = call.transcript or ""
+        size, sha256 = await run_to_the_end(lambda: _written(call.id, text, path))
+        await self._set_state(call.id, TRANSCRIPT, State.SAVED, size_bytes=size, sha256=sha256)
+        self._tally.saved_transcript()
+
+    async def _set_state(
+        self,
+        call_id: str,
+        kind: str,
+        state: State,
+        *,
+        size_bytes: int | None = None,
+        sha256: str | None = None,
+        suspect: str | None = None,
+        error: str | None = None,
+        only_open: bool = False,
+    ) -> None:
+        self._tally.changed(
+            await self._catalog.save_state(
+                call_id,
+                kind,
+                state,
+                size_bytes=size_bytes,
+                sha256=sha256,
+                suspect=suspect,
+                error=error,
+                only_open=only_open,
+            )
+        )
+
+    async def _fail(self, job: _Job, fault: KrosaiError) -> None:
+        self._tally.fail(job.kind, job.call_id, fault)
+        if job.call is not None:
+            await self._set_state(job.call_id, job.kind, State.FAILED, error=str(fault))
+
+
+def _written(call_id: str, text: str, path: Path) -> tuple[int, str]:
+    with local_errors(call_id, path):
+        write_transcript(call_id, text, path)
+        return digest_of(path)
+
+
+def _bounds(span: Span) -> Mapping[str, datetime]:
+    bounds = {}
+    if span.start > BEGINNING:
+        bounds["from_date"] = span.start
+    if span.end < END:
+        bounds["to_date"] = span.end
+    return bounds
+
+
+def _place(job: _Job) -> float:
+    """What comes first: recordings that will soon be gone, the oldest of them before the others."""
+    if job.kind == RECORDING and job.call is not None and job.call.created_at is not None:
+        expires_in = job.call.created_at + RETENTION - datetime.now(UTC)
+        if expires_in <= RETENTION_WARNING:
+            return expires_in.total_seconds()
+    return math.inf
 
 
 def _used_up(refused: RateLimitedError) -> RequestBudgetExceededError:

@@ -1,86 +1,38 @@
-"""The archive's catalogue: one SQLite file that tells what the calls were.
-
-Table ``calls`` has one row a call: a column for each named field, times as UTC ISO text of one width (so that
-they sort), and in ``raw`` the row as the service sent it, save that its link is kept without its query, which is
-a signature. Table ``events`` has the timelines, where they were asked for.
+"""The archive's catalogue: one SQLite file that tells what the calls were and what is to be done.
 
 SQLite blocks, so one connection lives on one thread of its own, and what it is asked there it does in order.
+``_schema`` documents the tables.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
-from enum import Enum
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Concatenate, ParamSpec, TypeVar
 
-import attrs
-from attrs import frozen
-
+from krosai_calls import _holdings, _scope
+from krosai_calls._holdings import Changes, Saved, as_text
+from krosai_calls._increments import Span
 from krosai_calls._json import encode_json
-from krosai_calls._text import storable, without_query
+from krosai_calls._prospects import State
+from krosai_calls._schema import migrate
+from krosai_calls._scope import Plan, Scope
 from krosai_calls.errors import ArchiveError
 from krosai_calls.models import Call, CallEvent
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 FILE_NAME = "catalog.sqlite"
-
-# Each step brings a catalogue one version on; PRAGMA user_version counts the steps taken.
-_MIGRATIONS = (
-    """
-    CREATE TABLE calls (
-        id TEXT PRIMARY KEY,
-        from_number TEXT,
-        to_number TEXT,
-        direction TEXT,
-        status TEXT,
-        duration REAL,
-        cost_cents REAL,
-        endpoint_id TEXT,
-        phone_number_id TEXT,
-        recording_url TEXT,
-        transcript TEXT,
-        created_at TEXT,
-        answered_at TEXT,
-        completed_at TEXT,
-        hangup_cause TEXT,
-        metadata TEXT,
-        raw TEXT NOT NULL
-    );
-    CREATE INDEX calls_by_time ON calls (created_at);
-    CREATE TABLE events (
-        call_id TEXT NOT NULL REFERENCES calls (id),
-        position INTEGER NOT NULL,
-        id TEXT,
-        type TEXT,
-        timestamp TEXT,
-        raw TEXT NOT NULL,
-        PRIMARY KEY (call_id, position)
-    ) WITHOUT ROWID;
-    """,
-)
-
-_COLUMNS = (*(attribute.name for attribute in attrs.fields(Call) if attribute.init), "raw")
-_UPSERT = (
-    f"INSERT INTO calls ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"  # noqa: S608 - our names
-    f" ON CONFLICT (id) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in _COLUMNS[1:])}"
-    " WHERE raw <> excluded.raw"
-)
-
-
-@frozen
-class Saved:
-    """What a batch changed in the catalogue."""
-
-    new: int
-    updated: int
+BUSY_SECONDS = 5.0
 
 
 class Catalog:
@@ -91,6 +43,7 @@ class Catalog:
     """
 
     def __init__(self, directory: Path) -> None:
+        self._directory = directory
         self._path = directory / FILE_NAME
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="krosai-catalog")
         self._connection: sqlite3.Connection | None = None
@@ -114,18 +67,80 @@ class Catalog:
             await self._run(connection.close)
         self._thread.shutdown()
 
-    async def save_calls(self, calls: Sequence[Call]) -> Saved:
-        """Write calls in one transaction; a call that is there already is updated where anything differs."""
-        return await self._with_connection(lambda connection: _save_calls(connection, calls))
+    async def save_calls(self, calls: Sequence[Call], *, with_events: bool = False) -> Saved:
+        """Write calls, and what is wanted of them; one that is there already is updated where anything differs."""
+        return await self._do(
+            _holdings.save_calls, calls, self._directory, datetime.now(UTC), with_events=with_events
+        )
+
+    async def save_state(
+        self,
+        call_id: str,
+        kind: str,
+        state: State,
+        *,
+        size_bytes: int | None = None,
+        sha256: str | None = None,
+        suspect: str | None = None,
+        error: str | None = None,
+        only_open: bool = False,
+    ) -> Changes:
+        """Write down what has become of an artefact."""
+        return await self._do(
+            _holdings.save_state,
+            call_id,
+            kind,
+            state,
+            datetime.now(UTC),
+            size_bytes=size_bytes,
+            sha256=sha256,
+            suspect=suspect,
+            error=error,
+            only_open=only_open,
+        )
 
     async def save_events(self, call_id: str, events: Sequence[CallEvent]) -> None:
         """Write a call's timeline in place of the one that is there."""
-        await self._with_connection(lambda connection: _save_events(connection, call_id, events))
+        await self._do(_holdings.save_events, call_id, events)
 
-    async def _with_connection(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    async def plan(self, scope: Scope) -> Plan:
+        """What a run has to ask for."""
+        return await self._do(_scope.plan, scope)
+
+    async def cover(self, scope: Scope, span: Span) -> None:
+        """Write down that a stretch was listed."""
+        await self._do(_scope.cover, scope, span)
+
+    async def counts(self, scope: Scope) -> Changes:
+        """How many artefacts there are, by kind and state."""
+        return Counter(await self._do(_scope.counts, scope))
+
+    async def count_calls(self, scope: Scope) -> int:
+        """How many calls there are."""
+        return await self._do(_scope.count_calls, scope)
+
+    async def count_expiring(self, scope: Scope) -> int:
+        """How many recordings will soon be past their retention and are not saved."""
+        return await self._do(_scope.count_expiring, scope, datetime.now(UTC))
+
+    async def begin_run(self, filters: str) -> int:
+        """Write down that a run begins; gives its number."""
+        return await self._do(_begin_run, filters)
+
+    async def end_run(self, number: int, outcome: str, report: object) -> None:
+        """Write down how a run has ended."""
+        await self._do(_end_run, number, outcome, encode_json(report))
+
+    async def _do(
+        self,
+        work: Callable[Concatenate[sqlite3.Connection, P], T],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
         connection = self._connection
         assert connection is not None, "the catalogue is not open"
-        return await self._run(lambda: work(connection))
+        return await self._run(lambda: work(connection, *args, **kwargs))
 
     async def _run(self, work: Callable[[], T]) -> T:
         """Run work on the catalogue's thread, to its end even where the caller is cancelled meanwhile."""
@@ -141,114 +156,71 @@ class Catalog:
             try:
                 return work()
             except (sqlite3.Error, OSError) as fault:
-                raise ArchiveError(_meaning(self._path, fault)) from fault
+                raise ArchiveError(meaning_of(fault, self._path)) from fault
 
         return guarded
+
+
+def who_runs(directory: Path) -> str:
+    """Which run has an archive in use, in words; empty where that cannot be told."""
+    path = directory / FILE_NAME
+    try:
+        connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+    except sqlite3.Error:
+        return ""
+    try:
+        found = connection.execute(
+            "SELECT process_id, host, started_at FROM runs WHERE outcome = 'running' ORDER BY id DESC LIMIT 1"
+        ).fetchone()
+    except sqlite3.Error:
+        return ""
+    finally:
+        connection.close()
+    return "" if found is None else "process {} on {}, since {}".format(*found)
 
 
 def _open(path: Path) -> sqlite3.Connection:
     # Made here, because SQLite would make it readable for everybody; -wal and -shm take its mode.
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600))
-    connection = sqlite3.connect(path, isolation_level=None)
+    connection = sqlite3.connect(path, isolation_level=None, timeout=BUSY_SECONDS)
     try:
         connection.execute("PRAGMA journal_mode = WAL")
+        # A power cut may cost the last rows, never the file: the next run finds the files, or lists them again.
+        connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA foreign_keys = ON")
-        _migrate(connection)
+        connection.execute("PRAGMA trusted_schema = OFF")
+        migrate(connection)
     except BaseException:
         connection.close()
         raise
     return connection
 
 
-def _migrate(connection: sqlite3.Connection) -> None:
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version > len(_MIGRATIONS):
-        raise ArchiveError(
-            f"the catalogue is of version {version}, which a newer krosai_calls made: this one knows up to"
-            f" {len(_MIGRATIONS)}. Please update."
+def _begin_run(connection: sqlite3.Connection, filters: str) -> int:
+    with _holdings.transaction(connection):
+        connection.execute("UPDATE runs SET outcome = 'killed' WHERE outcome = 'running'")
+        cursor = connection.execute(
+            "INSERT INTO runs (started_at, host, process_id, filters, outcome) VALUES (?, ?, ?, ?, 'running')",
+            (as_text(datetime.now(UTC)), socket.gethostname(), os.getpid(), filters),
         )
-    for number, step in enumerate(_MIGRATIONS[version:], version + 1):
-        connection.executescript(f"BEGIN; {step} PRAGMA user_version = {number}; COMMIT;")
+    return int(cursor.lastrowid or 0)
 
 
-def _save_calls(connection: sqlite3.Connection, calls: Sequence[Call]) -> Saved:
-    rows = [_row(call) for call in calls]
-    before = connection.total_changes
-    with _transaction(connection):
-        known = _count_known(connection, [row[0] for row in rows])
-        connection.executemany(_UPSERT, rows)
-    new = len({row[0] for row in rows}) - known
-    return Saved(new=new, updated=connection.total_changes - before - new)
-
-
-def _count_known(connection: sqlite3.Connection, ids: Iterable[str]) -> int:
-    question = "SELECT count(DISTINCT id) FROM calls WHERE id IN (SELECT value FROM json_each(?))"
-    return int(connection.execute(question, (encode_json(list(ids)),)).fetchone()[0])
-
-
-def _save_events(connection: sqlite3.Connection, call_id: str, events: Sequence[CallEvent]) -> None:
-    owner = storable(call_id)
-    with _transaction(connection):
-        connection.execute("DELETE FROM events WHERE call_id = ?", (owner,))
-        connection.executemany(
-            "INSERT INTO events (call_id, position, id, type, timestamp, raw) VALUES (?, ?, ?, ?, ?, ?)",
-            [
-                (owner, position, *map(_cell, (event.id, event.type, event.timestamp, event.to_dict())))
-                for position, event in enumerate(events)
-            ],
+def _end_run(connection: sqlite3.Connection, number: int, outcome: str, report: str) -> None:
+    with _holdings.transaction(connection):
+        connection.execute(
+            "UPDATE runs SET ended_at = ?, outcome = ?, report = ? WHERE id = ?",
+            (as_text(datetime.now(UTC)), outcome, report, number),
         )
 
 
-class _transaction:  # noqa: N801 - reads as a statement
-    """All or nothing."""
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
-
-    def __enter__(self) -> None:
-        self._connection.execute("BEGIN IMMEDIATE")
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._connection.execute("COMMIT" if kind is None else "ROLLBACK")
-
-
-def _row(call: Call) -> tuple[Any, ...]:
-    raw = call.to_dict()
-    if isinstance(raw.get("recording_url"), str):
-        raw["recording_url"] = without_query(raw["recording_url"])
-    values = {name: getattr(call, name) for name in _COLUMNS[:-1]}
-    values["recording_url"] = call.recording_url and without_query(call.recording_url)
-    return (*map(_cell, values.values()), encode_json(raw))
-
-
-def _cell(value: Any) -> Any:
-    """A value as a column holds it: times as text of one width, so that they sort; what has no column as JSON."""
-    match value:
-        case None | float():
-            return value
-        case datetime():
-            return value.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        case Enum():
-            return value.value
-        case str():
-            return storable(value)
-        case int() if not isinstance(value, bool):
-            return value
-        case _:
-            return encode_json(value)
-
-
-def _meaning(path: Path, fault: Exception) -> str:
+def meaning_of(fault: Exception, path: Path) -> str:
+    """What a fault of the catalogue means, and what to do about it."""
     words = str(fault)
     if isinstance(fault, OSError):
         return f"{path} cannot be opened: {fault.strerror}"
     if "locked" in words or "busy" in words:
-        return f"{path} is in use by another run: wait for it, or stop it"
+        return f"{path} is in use by another program: wait for it, or stop it"
     if "full" in words:
         return f"the disk is full: {path} keeps what it has; make room and run again"
     if isinstance(fault, sqlite3.DatabaseError) and ("malformed" in words or "not a database" in words):

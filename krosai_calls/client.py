@@ -282,11 +282,15 @@ class AsyncCallsClient(ClientLifetime):
         transcripts: bool = True,
         events: bool = False,
         progress: ArchiveProgress | None = None,
+        max_bytes: int | None = None,
+        max_seconds: float | None = None,
+        dry_run: bool = False,
     ) -> ArchiveReport:
         """Bring a folder up to the call history: recordings, transcripts and ``catalog.sqlite``.
 
-        It costs one API request for a hundred calls. What is there already is not fetched again, so that a run
-        that was cut short is simply run again.
+        It costs one API request for a hundred calls, and a later run asks only for what can have changed: new
+        calls, calls that had not ended, recordings and transcripts that had not appeared, and what failed. So a
+        run that was cut short is simply run again.
 
         Args:
             directory: The folder; it is made where it is missing.
@@ -295,15 +299,28 @@ class AsyncCallsClient(ClientLifetime):
             transcripts: Whether transcripts are written.
             events: Whether timelines are fetched as well; that is one more request for each call.
             progress: Called with the report so far as it grows, on the loop's thread.
+            max_bytes: Bytes of recordings after which no further one is begun.
+            max_seconds: Seconds after which the run ends.
+            dry_run: Whether it is only foreseen what a run would do, in ``report.plan``, with one request.
 
         Returns:
             What was done. One call's failure stands in it and stops nothing.
 
         Raises:
-            RequestBudgetExceededError: The requests are used up; ``report`` tells what was done.
-            ArchiveError: The folder or its catalogue cannot be used, or the disk is full.
+            RequestBudgetExceededError: A limit is reached, or the requests are used up; ``report`` tells what was
+                done.
+            ArchiveError: The folder or its catalogue cannot be used, another run holds it, or the disk is full.
         """
         filters = _arguments.filters_of(status, direction, phone_number_id, endpoint_id, from_date, to_date)
-        workers = self._settings.max_concurrency
-        order = ArchiveOrder(Path(directory), recordings, transcripts, events, workers, progress)
+        order = ArchiveOrder(
+            Path(directory),
+            recordings,
+            transcripts,
+            events,
+            self._settings.max_concurrency,
+            progress,
+            _arguments.checked_limit_of("max_bytes", max_bytes),
+            _arguments.checked_limit_of("max_seconds", max_seconds),
+            dry_run,
+        )
         return await archive_calls(self._service.source(filters), order)

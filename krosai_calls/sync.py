@@ -239,6 +239,9 @@ class CallsClient:
         transcripts: bool = True,
         events: bool = False,
         progress: ArchiveProgress | None = None,
+        max_bytes: int | None = None,
+        max_seconds: float | None = None,
+        dry_run: bool = False,
     ) -> ArchiveReport:
         """Bring a folder up to the call history: recordings, transcripts and ``catalog.sqlite``."""
         return self._portal.run(
@@ -254,6 +257,9 @@ class CallsClient:
             transcripts=transcripts,
             events=events,
             progress=progress,
+            max_bytes=max_bytes,
+            max_seconds=max_seconds,
+            dry_run=dry_run,
         )
 
 

@@ -1,0 +1,288 @@
+"""What the catalogue holds: plain functions over its connection, for the thread that it lives on.
+
+One function is one transaction. Times are text of one width, so that they sort.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from enum import Enum
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeAlias
+
+import attrs
+from attrs import field, frozen
+
+from krosai_calls._json import encode_json
+from krosai_calls._names import recording_path, transcript_path
+from krosai_calls._prospects import State, next_state, recording_prospect, transcript_prospect
+from krosai_calls._text import storable, without_query
+from krosai_calls.models import Call, CallEvent
+from krosai_calls.transcripts import parse_transcript
+
+_COLUMNS = (*(attribute.name for attribute in attrs.fields(Call) if attribute.init), "raw")
+_UPSERT = (
+    f"INSERT INTO calls ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"  # noqa: S608 - our names
+    f" ON CONFLICT (id) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in _COLUMNS[1:])}"
+    " WHERE raw <> excluded.raw"
+)
+_KNOWN = """
+    SELECT id, raw, transcript, EXISTS (SELECT 1 FROM turns WHERE call_id = calls.id) FROM calls
+    WHERE id IN (SELECT value FROM json_each(?))
+"""
+_STATES = "SELECT call_id, kind, state FROM artefacts WHERE call_id IN (SELECT value FROM json_each(?))"
+_SET_STATE = """
+    INSERT INTO artefacts (call_id, kind, state, path, checked_at) VALUES (?, ?, ?, ?, ?)
+    ON CONFLICT (call_id, kind) DO UPDATE SET state = excluded.state, path = excluded.path,
+        checked_at = excluded.checked_at
+"""
+
+RECORDING, TRANSCRIPT, EVENTS = "recording", "transcript", "events"
+Changes: TypeAlias = Counter[tuple[str, str]]
+
+
+@frozen
+class Saved:
+    """What a batch has changed in the catalogue.
+
+    Attributes:
+        new: Calls that it did not have.
+        updated: Calls that it had otherwise.
+        to_do: Which artefacts of which calls are to be made now, by the call's id.
+        changes: By kind and state, how many artefacts more, or fewer, there are.
+    """
+
+    new: int
+    updated: int
+    to_do: Mapping[str, frozenset[str]] = field(factory=dict)
+    changes: Changes = field(factory=Counter)
+
+
+def save_calls(
+    connection: sqlite3.Connection,
+    calls: Iterable[Call],
+    directory: Path,
+    now: datetime,
+    *,
+    with_events: bool = False,
+) -> Saved:
+    """Write calls down, and what is wanted of them, before anything of it is asked for.
+
+    Args:
+        connection: The catalogue.
+        calls: The calls; of those with the same id the last one counts.
+        directory: The archive's folder: what is said to be saved and is not there is wanted again.
+        now: The present, aware.
+        with_events: Whether timelines are wanted, too.
+    """
+    by_id = {storable(call.id): call for call in calls}
+    rows = {call_id: _row(call_id, call) for call_id, call in by_id.items()}
+    ids = encode_json(list(rows))
+    with transaction(connection):
+        known = {row[0]: row[1:] for row in connection.execute(_KNOWN, (ids,))}
+        connection.executemany(_UPSERT, rows.values())
+        retold = {
+            call_id
+            for call_id, call in by_id.items()
+            if _transcript(call) != (known[call_id][1] if call_id in known else None)
+            or (call.transcript and not (call_id in known and known[call_id][2]))
+        }
+        _save_turns(connection, {call_id: by_id[call_id] for call_id in retold}, known.keys())
+        to_do, changes = _save_states(connection, by_id, retold, directory, now, with_events=with_events)
+    updated = sum(known[call_id][0] != row[-1] for call_id, row in rows.items() if call_id in known)
+    return Saved(len(rows) - len(known), updated, to_do, changes)
+
+
+def _transcript(call: Call) -> str | None:
+    return None if call.transcript is None else storable(call.transcript)
+
+
+def _save_turns(connection: sqlite3.Connection, calls: Mapping[str, Call], known: Iterable[str]) -> None:
+    again = encode_json(sorted(calls.keys() & set(known)))
+    of_these = "FROM turns WHERE call_id IN (SELECT value FROM json_each(?))"
+    connection.execute(
+        f"INSERT INTO turns_fts (turns_fts, rowid, text) SELECT 'delete', id, text {of_these}",
+        (again,),
+    )
+    connection.execute(f"DELETE {of_these}", (again,))
+    last = connection.execute("SELECT coalesce(max(id), 0) FROM turns").fetchone()[0]
+    connection.executemany(
+        "INSERT INTO turns (call_id, position, speaker, text) VALUES (?, ?, ?, ?)",
+        [
+            (call_id, position, turn.speaker and storable(turn.speaker), storable(turn.text))
+            for call_id, call in calls.items()
+            for position, turn in enumerate(parse_transcript(call.transcript))
+        ],
+    )
+    # By trigger, row by row, this takes 2.7 times as long.
+    connection.execute("INSERT INTO turns_fts (rowid, text) SELECT id, text FROM turns WHERE id > ?", (last,))
+
+
+def _save_states(
+    connection: sqlite3.Connection,
+    calls: Mapping[str, Call],
+    retold: set[str],
+    directory: Path,
+    now: datetime,
+    *,
+    with_events: bool,
+) -> tuple[dict[str, frozenset[str]], Changes]:
+    before: dict[tuple[str, str], State] = {
+        (call_id, kind): State(state)
+        for call_id, kind, state in connection.execute(_STATES, (encode_json(list(calls)),))
+    }
+    changes: Changes = Counter()
+    to_do: dict[str, frozenset[str]] = {}
+    written: list[tuple[str, str, str, str | None, str]] = []
+    dropped: list[tuple[str, str]] = []
+    for call_id, call in calls.items():
+        kinds = []
+        for kind, path, prospect in (
+            (RECORDING, recording_path(call.id, call.created_at), recording_prospect(call, now)),
+            (TRANSCRIPT, transcript_path(call.id, call.created_at), transcript_prospect(call, now)),
+        ):
+            was = before.get((call_id, kind))
+            is_lost = was is State.SAVED and not (directory / path).is_file()
+            is_old = is_lost or (kind == TRANSCRIPT and call_id in retold)
+            state = next_state(prospect, was, is_old=is_old)
+            if state is not None:
+                written.append((call_id, kind, state.value, str(path), as_text(now)))
+            elif was is not None:
+                dropped.append((call_id, kind))
+            kinds += [kind] if state in (State.WANTED, State.FAILED) else []
+            _count_change(changes, kind, was, state)
+        if with_events and (was := before.get((call_id, EVENTS))) is not State.SAVED:
+            written.append((call_id, EVENTS, State.WANTED.value, None, as_text(now)))
+            kinds.append(EVENTS)
+            _count_change(changes, EVENTS, was, State.WANTED)
+        to_do[call_id] = frozenset(kinds)
+    connection.executemany(_SET_STATE, written)
+    connection.executemany("DELETE FROM artefacts WHERE call_id = ? AND kind = ?", dropped)
+    return to_do, changes
+
+
+def _count_change(changes: Changes, kind: str, was: State | None, state: State | None) -> None:
+    if was is not None:
+        changes[kind, was.value] -= 1
+    if state is not None:
+        changes[kind, state.value] += 1
+
+
+def save_state(
+    connection: sqlite3.Connection,
+    call_id: str,
+    kind: str,
+    state: State,
+    now: datetime,
+    *,
+    size_bytes: int | None = None,
+    sha256: str | None = None,
+    suspect: str | None = None,
+    error: str | None = None,
+    only_open: bool = False,
+) -> Changes:
+    """Write down what has become of an artefact.
+
+    Args:
+        connection: The catalogue.
+        call_id: Whose it is.
+        kind: Which one.
+        state: How it stands now.
+        now: The present, aware.
+        size_bytes, sha256, suspect: Of a file that is saved.
+        error: Why it failed.
+        only_open: Whether one that is settled stays as it is.
+    """
+    owner, changes = storable(call_id), Counter[tuple[str, str]]()
+    is_saved, is_tried = state is State.SAVED, state in (State.SAVED, State.FAILED)
+    with transaction(connection):
+        found = connection.execute(
+            "SELECT state FROM artefacts WHERE call_id = ? AND kind = ?", (owner, kind)
+        ).fetchone()
+        if found is None or (only_open and State(found[0]) in (State.SAVED, State.GONE)):
+            return changes
+        connection.execute(
+            "UPDATE artefacts SET state = ?, size_bytes = ?, sha256 = ?, suspect = ?, attempts = attempts + ?,"
+            " last_error = ?, checked_at = ?, saved_at = ? WHERE call_id = ? AND kind = ?",
+            (
+                state.value,
+                size_bytes,
+                sha256,
+                suspect,
+                int(is_tried),
+                error and storable(error),
+                as_text(now),
+                as_text(now) if is_saved else None,
+                owner,
+                kind,
+            ),
+        )
+    _count_change(changes, kind, State(found[0]), state)
+    return changes
+
+
+def save_events(connection: sqlite3.Connection, call_id: str, events: Sequence[CallEvent]) -> None:
+    """Write a call's timeline in place of the one that is there."""
+    owner = storable(call_id)
+    with transaction(connection):
+        connection.execute("DELETE FROM events WHERE call_id = ?", (owner,))
+        connection.executemany(
+            "INSERT INTO events (call_id, position, id, type, timestamp, raw) VALUES (?, ?, ?, ?, ?, ?)",
+            [
+                (owner, position, *map(_cell, (event.id, event.type, event.timestamp, event.as_sent())))
+                for position, event in enumerate(events)
+            ],
+        )
+
+
+class transaction:  # noqa: N801 - reads as a statement
+    """All or nothing."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def __enter__(self) -> None:
+        self._connection.execute("BEGIN IMMEDIATE")
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._connection.execute("COMMIT" if kind is None else "ROLLBACK")
+
+
+def _row(call_id: str, call: Call) -> tuple[Any, ...]:
+    raw = call.as_sent()
+    if isinstance(raw.get("recording_url"), str):
+        raw = {**raw, "recording_url": without_query(raw["recording_url"])}
+    values = {name: getattr(call, name) for name in _COLUMNS[1:-1]}
+    values["recording_url"] = call.recording_url and without_query(call.recording_url)
+    return (call_id, *map(_cell, values.values()), encode_json(raw))
+
+
+def as_text(moment: datetime) -> str:
+    """A moment as a column holds it."""
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _cell(value: Any) -> Any:
+    """A value as a column holds it; what has no column as JSON."""
+    match value:
+        case None | float():
+            return value
+        case datetime():
+            return as_text(value)
+        case Enum():
+            return value.value
+        case str():
+            return storable(value)
+        case int() if not isinstance(value, bool):
+            return value
+        case _:
+            return encode_json(value)
