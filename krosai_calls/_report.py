@@ -71,6 +71,7 @@ class ArchiveReport:
             are not saved.
         transcripts_saved: Transcripts written in this run.
         transcripts_present: Transcripts that were there already.
+        transcripts_left: Transcripts still to be written, where the run ended early.
         transcripts_pending: Transcripts that may still appear.
         transcripts_missing: Connected calls that have no transcript and get none any more.
         transcripts_failed: Transcripts that could not be written.
@@ -95,6 +96,7 @@ class ArchiveReport:
     recordings_expiring: int = 0
     transcripts_saved: int = 0
     transcripts_present: int = 0
+    transcripts_left: int = 0
     transcripts_pending: int = 0
     transcripts_missing: int = 0
     transcripts_failed: int = 0

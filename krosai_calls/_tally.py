@@ -119,6 +119,7 @@ class Tally:
             "recordings_pending": self._state(RECORDING, State.PENDING),
             "recordings_gone": self._state(RECORDING, State.GONE),
             "transcripts_present": self._state(TRANSCRIPT, State.SAVED) - self._counts["transcripts_saved"],
+            "transcripts_left": self._state(TRANSCRIPT, State.WANTED),
             "transcripts_pending": self._state(TRANSCRIPT, State.PENDING),
             "transcripts_missing": self._state(TRANSCRIPT, State.GONE),
         }

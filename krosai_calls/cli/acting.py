@@ -1,24 +1,21 @@
-"""The commands that do something: hangup, download, archive."""
+"""The commands that do something to a call: hangup, download."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from krosai_calls._names import safe_name
-from krosai_calls.cli.display import count_of, size_of, text_of
+from krosai_calls.cli.display import size_of, text_of
 from krosai_calls.cli.exits import Exit, exit_for
-from krosai_calls.cli.options import filters
-from krosai_calls.cli.output import Column, Output
-from krosai_calls.cli.progress import ArchiveProgressBar
+from krosai_calls.cli.output import Output
 from krosai_calls.cli.setup import Setup
-from krosai_calls.errors import KrosaiError, RequestBudgetExceededError
+from krosai_calls.errors import KrosaiError
 
 if TYPE_CHECKING:
-    from krosai_calls.archive import ArchiveReport
     from krosai_calls.client import AsyncCallsClient
     from krosai_calls.models import Download
 
@@ -83,38 +80,7 @@ def download_command(setup: Setup, call_ids: tuple[str, ...], folder: Path) -> i
     return setup.run(job)
 
 
-@click.command(
-    "archive", epilog="Example:  krosai-calls archive ./calls --from 30d   (every night: it does only what is new)"
-)
-@click.argument("directory", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
-@filters
-@click.option("--recordings/--no-recordings", default=True, show_default=True, help="Save recordings.")
-@click.option("--transcripts/--no-transcripts", default=True, show_default=True, help="Save transcripts.")
-@click.option("--events", is_flag=True, help="Save timelines, too: one more request for each call.")
-@click.pass_obj
-def archive_command(setup: Setup, /, directory: Path, **choices: Any) -> int:
-    """Bring a folder up to the call history: recordings, transcripts and a catalogue.
-
-    What is there already is not fetched again: run it as often as you like.
-    """
-
-    async def job(client: AsyncCallsClient) -> int:
-        what = "invented calls from the sandbox" if setup.sandbox else "calls"
-        setup.out.note(f"Archiving {what} into {directory}")
-        try:
-            with ArchiveProgressBar() as bar:
-                report = await client.archive(directory, progress=bar.show, **choices)
-        except RequestBudgetExceededError as used_up:
-            if used_up.report is not None:
-                _show_report(setup.out, directory, used_up.report)
-            raise
-        _show_report(setup.out, directory, report)
-        return Exit.PARTLY if report.failures else Exit.DONE
-
-    return setup.run(job)
-
-
-COMMANDS: tuple[click.Command, ...] = (hangup_command, download_command, archive_command)
+COMMANDS: tuple[click.Command, ...] = (hangup_command, download_command)
 
 
 def _show_download(out: Output, call_id: str, outcome: Download | KrosaiError) -> None:
@@ -133,45 +99,3 @@ def _show_download(out: Output, call_id: str, outcome: Download | KrosaiError) -
         )
     else:
         out.line(f"{outcome.path}  {size_of(outcome.size_bytes)}")
-
-
-def _show_report(out: Output, directory: Path, report: ArchiveReport) -> None:
-    if out.as_json:
-        out.data(report.to_dict())
-    else:
-        titles = ("saved", "there already", "to come", "gone", "failed")
-        out.table((Column(""), *(Column(title, is_number=True) for title in titles)), _report_rows(report))
-    out.note(
-        f"{count_of(report.calls_seen, 'call')} ({report.calls_new:,} new) in {directory / 'catalog.sqlite'};"
-        f" {count_of(report.recordings_saved, 'recording')} ({size_of(report.bytes_downloaded)})"
-        f" and {count_of(report.transcripts_saved, 'transcript')} saved"
-        f" with {count_of(report.requests, 'API request')} in {report.seconds:.1f} s"
-    )
-    if report.recordings_pending or report.recordings_gone:
-        out.note(
-            f"{count_of(report.recordings_pending, 'recording')} may still appear (run again later);"
-            f" {report.recordings_gone:,} gone for good (past retention, or never made)"
-        )
-    for failure in report.failures:
-        out.note(f"failed: {failure.kind} of {failure.call_id}: {failure.reason}")
-
-
-def _report_rows(report: ArchiveReport) -> list[tuple[object, ...]]:
-    return [
-        (
-            "recordings",
-            report.recordings_saved,
-            report.recordings_present,
-            report.recordings_pending,
-            report.recordings_gone,
-            report.recordings_failed,
-        ),
-        (
-            "transcripts",
-            report.transcripts_saved,
-            report.transcripts_present,
-            report.transcripts_pending,
-            report.transcripts_missing,
-            report.transcripts_failed,
-        ),
-    ]

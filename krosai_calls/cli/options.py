@@ -14,6 +14,11 @@ from krosai_calls.errors import InvalidArgumentError
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 
 _SPAN = re.compile(r"(?P<count>[0-9]{1,6})(?P<unit>[mhdw])", re.ASCII)
+_SIZE = re.compile(r"(?P<count>[0-9]{1,12}(\.[0-9]{1,6})?)(?P<unit>[kKMGT]?B?)", re.ASCII)
+_SIZES = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+_SIZES |= {unit[0]: size for unit, size in _SIZES.items() if len(unit) == 2}
+_DURATION = re.compile(r"(?P<count>[0-9]{1,6})(?P<unit>[smhd])", re.ASCII)
+_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -40,6 +45,22 @@ def how_many(text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) < 1:
         raise click.BadParameter(f"{text!r} is not a whole number from 1 on, and not 'all'")
     return int(text)
+
+
+def how_much(text: str) -> int:
+    """A number of bytes: 500MB, 2GB, 1048576; units are powers of 1000."""
+    size = _SIZE.fullmatch(text)
+    if size is None or not float(size["count"]):
+        raise click.BadParameter(f"{text!r} is no size such as 500MB, 2GB or 1048576")
+    return round(float(size["count"]) * _SIZES[size["unit"].upper()])
+
+
+def how_long(text: str) -> float:
+    """A number of seconds: 90s, 45m, 6h, 1d."""
+    span = _DURATION.fullmatch(text)
+    if span is None or not int(span["count"]):
+        raise click.BadParameter(f"{text!r} is no length of time such as 90s, 45m or 6h")
+    return int(span["count"]) * _SECONDS[span["unit"]]
 
 
 def _moment(text: str) -> datetime | str:

@@ -30,10 +30,15 @@ class Setup:
     base_url: str | None
     out: Output
 
-    def run(self, job: Job) -> int:
-        """Run a command's coroutine with a client, and give its exit code."""
+    def run(self, job: Job, *, max_requests: int | None = None) -> int:
+        """Run a command's coroutine with a client, and give its exit code.
+
+        Args:
+            job: The coroutine function.
+            max_requests: How many API requests it may make; None for no limit.
+        """
         if self.sandbox and self.base_url is not None:
             raise click.UsageError("--sandbox brings its own address: leave --base-url out")
         from krosai_calls.cli.running import run_with_client
 
-        return run_with_client(job, sandbox=self.sandbox, base_url=self.base_url)
+        return run_with_client(job, sandbox=self.sandbox, base_url=self.base_url, max_requests=max_requests)
