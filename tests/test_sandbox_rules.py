@@ -141,7 +141,7 @@ def test_a_link_holds_for_its_call_its_time_and_its_maker() -> None:
 
 def test_the_journal_keeps_that_a_key_came_but_not_which() -> None:
     journal = Journal()
-    ticket = journal.arrived("api", "GET", "/", {"a": "1"}, {"X-Api-Key": "kros_secret", "Accept": "*/*"})
+    ticket, _ = journal.arrived("api", "GET", "/", {"a": "1"}, {"X-Api-Key": "kros_secret", "Accept": "*/*"})
     assert journal.requests()[0].status is None
     journal.answered(ticket, 200)
     (found,) = journal.requests("api")

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from krosai_calls.sandbox import answers, conversations
+from krosai_calls.sandbox.filters import Filters
 from krosai_calls.sandbox.timeline import Call, Timeline
-from krosai_calls.sandbox.world import Filters, World
+from krosai_calls.sandbox.world import World
 
 NOW = datetime(2025, 3, 14, 9, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -182,7 +183,7 @@ def test_no_two_of_two_hundred_conversations_are_the_same() -> None:
 
 
 def test_transcripts_have_labels_mostly_and_sometimes_none_and_some_turns_run_over_lines() -> None:
-    texts = [answers.call_body(call)["transcript"] for call in all_calls(world()) if call.was_recorded]
+    texts = [answers.call_body(call)["transcript"] for call in all_calls(world()) if call.recorded_at]
     labelled = [text for text in texts if text and text.startswith("[")]
     assert 0 < texts.count(None) < 40
     assert 0 < len([text for text in texts if text and not text.startswith("[")]) < 40
@@ -243,11 +244,15 @@ def test_a_filter_finds_what_looking_at_every_call_finds(filters: Filters) -> No
 
 
 def test_a_hang_up_ends_the_call_for_filters_too_and_reset_takes_it_back() -> None:
-    seen = world()
+    moment = [NOW]
+    seen = World(Timeline(1, timedelta(hours=9.6), 30), 250, NOW, lambda: moment[0])
     live = seen.call(seen.slots(Filters(status="in_progress"))[0])
-    ended = seen.hang_up(live, NOW + timedelta(seconds=5))
+    moment[0] += timedelta(seconds=5)
+    ended = seen.end(live.id, "completed", "agent_hangup")
     assert (ended.status, ended.hangup_cause, ended.duration) == ("completed", "agent_hangup", 25)
-    assert len(seen.slots(Filters(status="in_progress"))) == 0
+    assert live.slot not in seen.slots(Filters(status="in_progress"))
+    assert live.slot in seen.slots(Filters(status="completed"))
     assert seen.find(live.id) == ended
     seen.reset()
+    moment[0] = NOW
     assert seen.find(live.id) == live

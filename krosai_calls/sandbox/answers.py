@@ -9,7 +9,7 @@ from typing import Any
 
 from krosai_calls.sandbox import conversations
 from krosai_calls.sandbox.dice import Dice, token
-from krosai_calls.sandbox.timeline import Call
+from krosai_calls.sandbox.timeline import DRAWN, Call
 
 _CAMPAIGNS = ("spring-renewals", "welcome-calls", "delivery-feedback", "payday-offers", "appointment-reminders")
 _LANGUAGES = ("en", "en", "en", "pcm", "sw", "fr", "ar")
@@ -35,7 +35,7 @@ def call_body(call: Call) -> dict[str, Any]:
         "answered_at": _written(call, call.answered_at),
         "completed_at": _written(call, call.completed_at),
         "hangup_cause": call.hangup_cause,
-        "metadata": _metadata(call),
+        "metadata": _metadata(call) if call.metadata is DRAWN else call.metadata,
     }
 
 
@@ -57,7 +57,8 @@ def events_body(call: Call) -> dict[str, Any]:
 def stats_body(calls: Iterable[Call]) -> dict[str, Any]:
     """Sum up many calls."""
     by_status: Counter[str] = Counter()
-    inbound = duration = cost_cents = 0
+    inbound = duration = 0
+    cost_cents: float = 0
     for call in calls:
         by_status[call.status] += 1
         inbound += call.direction == "inbound"
@@ -77,12 +78,6 @@ def stats_body(calls: Iterable[Call]) -> dict[str, Any]:
     }
 
 
-def recorded_at(call: Call) -> datetime:
-    """Tell when a call's recording was ready, in whole seconds as HTTP dates are."""
-    assert call.completed_at is not None
-    return (call.completed_at + timedelta(seconds=20 + call.slot % 40)).replace(microsecond=0)
-
-
 def _events(call: Call) -> list[tuple[str, datetime]]:
     ending = "call.completed" if call.status == "completed" else "call.failed"
     steps: list[tuple[str, datetime | None]] = [
@@ -90,11 +85,9 @@ def _events(call: Call) -> list[tuple[str, datetime]]:
         ("call.ringing", call.ringing_at),
         ("call.answered", call.answered_at),
         (ending, call.completed_at),
+        ("recording.ready", call.recorded_at),
+        ("transcript.ready", call.transcribed_at),
     ]
-    if call.was_recorded:
-        steps.append(("recording.ready", recorded_at(call)))
-    if call.has_transcript:
-        steps.append(("transcript.ready", recorded_at(call) + timedelta(seconds=9)))
     return [(name, moment) for name, moment in steps if moment is not None]
 
 

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC
 from functools import lru_cache
 from typing import Any
 
 from aiohttp import web
 
 from krosai_calls.sandbox import answers
+from krosai_calls.sandbox.desk import Desk
 from krosai_calls.sandbox.gate import Gate, json_answer
 from krosai_calls.sandbox.links import Signer
+from krosai_calls.sandbox.lives import FINAL_STATUSES
 from krosai_calls.sandbox.queries import Refusal, listing_filters, page_of, stats_filters
 from krosai_calls.sandbox.storage import Studio
 from krosai_calls.sandbox.timeline import Call
 from krosai_calls.sandbox.world import World
 
 BASE_PATH = "/v1"
-_ENDED = frozenset({"completed", "failed", "busy", "no_answer"})
 _REMEMBERED_HANGUPS = 1000
 _REMEMBERED_CALLS = 4096
 
@@ -31,27 +31,26 @@ class Api:
         world: The calls.
         signer: Makes the links to recordings.
         studio: Makes the recordings, whose size is told.
-        world_time: Tells what time it is in the world: when a call that is hung up has ended.
     """
 
-    def __init__(self, world: World, signer: Signer, studio: Studio, world_time: Callable[[], datetime]) -> None:
+    def __init__(self, world: World, signer: Signer, studio: Studio) -> None:
         self._world = world
         self._signer = signer
         self._studio = studio
-        self._world_time = world_time
         self._said = lru_cache(maxsize=_REMEMBERED_CALLS)(answers.call_body)
         self._hangups: OrderedDict[tuple[str, str], tuple[int, Any]] = OrderedDict()
 
-    def application(self, gate: Gate) -> web.Application:
+    def application(self, desk: Desk, gate: Gate) -> web.Application:
         """Make the web application that a server runs."""
-        application = web.Application(middlewares=[gate.middleware])
-        router = application.router
-        router.add_get(f"{BASE_PATH}/calls", self._list)
-        router.add_get(f"{BASE_PATH}/calls/stats", self._stats)  # before the ids, or it would be taken for one
-        router.add_get(f"{BASE_PATH}/calls/{{call_id}}", self._get)
-        router.add_get(f"{BASE_PATH}/calls/{{call_id}}/events", self._events)
-        router.add_get(f"{BASE_PATH}/calls/{{call_id}}/recording", self._recording)
-        router.add_post(f"{BASE_PATH}/calls/{{call_id}}/hangup", self._hang_up)
+        application = web.Application(middlewares=[desk.middleware("api"), gate.middleware])
+        router, calls = application.router, f"{BASE_PATH}/calls"
+        router.add_get(calls, self._list, name="list_calls")
+        # Before the ids, or it would be taken for one.
+        router.add_get(f"{calls}/stats", self._stats, name="get_stats")
+        router.add_get(f"{calls}/{{call_id}}", self._get, name="get_call")
+        router.add_get(f"{calls}/{{call_id}}/events", self._events, name="list_events")
+        router.add_get(f"{calls}/{{call_id}}/recording", self._recording, name="get_recording")
+        router.add_post(f"{calls}/{{call_id}}/hangup", self._hang_up, name="hang_up")
         return application
 
     def call_body(self, call: Call) -> dict[str, Any]:
@@ -65,13 +64,12 @@ class Api:
 
     async def _list(self, request: web.Request) -> web.Response:
         limit, offset = page_of(request.query)
-        slots = self._world.slots(listing_filters(request.query))
-        page = [self.call_body(self._world.call(slot)) for slot in slots[offset : offset + limit]]
-        return json_answer({"calls": page, "total": len(slots), "limit": limit, "offset": offset})
+        calls, total = self._world.page(listing_filters(request.query), offset, offset + limit)
+        page = [self.call_body(call) for call in calls]
+        return json_answer({"calls": page, "total": total, "limit": limit, "offset": offset})
 
     async def _stats(self, request: web.Request) -> web.Response:
-        slots = self._world.slots(stats_filters(request.query))
-        return json_answer(answers.stats_body(self._world.call(slot) for slot in slots))
+        return json_answer(answers.stats_body(self._world.matching(stats_filters(request.query))))
 
     async def _get(self, request: web.Request) -> web.Response:
         return json_answer(self.call_body(self._wanted(request)))
@@ -109,10 +107,10 @@ class Api:
         return json_answer(body, status)
 
     def _ended_now(self, call: Call) -> tuple[int, Any]:
-        if call.status in _ENDED:
+        if call.status in FINAL_STATUSES:
             message = f"This call has already ended: {call.status}."
             return 409, Refusal(409, "CALL_ALREADY_ENDED", message, details={"status": call.status}).body
-        return 200, self.call_body(self._world.hang_up(call, self._world_time()))
+        return 200, self.call_body(self._world.end(call.id, "completed", "agent_hangup"))
 
     def _wanted(self, request: web.Request) -> Call:
         call = self._world.find(request.match_info["call_id"])

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import ipaddress
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from krosai_calls.errors import SettingsError
+from krosai_calls.sandbox.checks import flag, number, whole
+from krosai_calls.sandbox.clock import wall_clock
+from krosai_calls.sandbox.journal import RecordedRequest
 from krosai_calls.sandbox.limits import PLANS, UNLIMITED, Plan
 from krosai_calls.sandbox.timeline import SHORTEST_CALL_SECONDS
 
@@ -17,11 +19,6 @@ MOST_CALLS = 1_000_000
 LONGEST_RECORDING_SECONDS = 3600
 # About a year's worth of the densest history; and a slot must hold a second of slack.
 _FEWEST_HOURS_APART, _MOST_HOURS_APART = 0.001, 24.0 * 7
-
-
-def wall_clock() -> datetime:
-    """Tell the current time, in UTC."""
-    return datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,21 +37,23 @@ class Config:
     storage_port: int
     max_recording_seconds: int
     hours_between_calls: float
+    real_time: bool
+    on_request: Callable[[RecordedRequest], object] | None
 
     def __post_init__(self) -> None:
-        _whole("calls", self.calls, 0, MOST_CALLS)
-        _whole("seed", self.seed, -(2**63), 2**63 - 1)
-        _whole("port", self.port, 0, 65_535)
-        _whole("storage_port", self.storage_port, 0, 65_535)
-        _whole(
+        whole("calls", self.calls, 0, MOST_CALLS)
+        whole("seed", self.seed, -(2**63), 2**63 - 1)
+        whole("port", self.port, 0, 65_535)
+        whole("storage_port", self.storage_port, 0, 65_535)
+        whole(
             "max_recording_seconds",
             self.max_recording_seconds,
             SHORTEST_CALL_SECONDS,
             LONGEST_RECORDING_SECONDS,
         )
-        _number("link_ttl_seconds", self.link_ttl_seconds, 0, 7 * 86_400)
-        _number("latency_seconds", self.latency_seconds, 0, 3600)
-        _number("hours_between_calls", self.hours_between_calls, _FEWEST_HOURS_APART, _MOST_HOURS_APART)
+        number("link_ttl_seconds", self.link_ttl_seconds, 0, 7 * 86_400)
+        number("latency_seconds", self.latency_seconds, 0, 3600)
+        number("hours_between_calls", self.hours_between_calls, _FEWEST_HOURS_APART, _MOST_HOURS_APART)
         if self.plan is not None and self.plan not in PLANS:
             raise SettingsError(f"plan must be None or one of {', '.join(PLANS)}: {self.plan!r}")
         if self.port and self.port == self.storage_port:
@@ -64,6 +63,9 @@ class Config:
             raise SettingsError("now must be a datetime with a time zone, such as datetime.now(timezone.utc)")
         if self.clock is not None and not callable(self.clock):
             raise SettingsError("clock must be a callable that gives the current UTC datetime")
+        flag("real_time", self.real_time)
+        if self.on_request is not None and not callable(self.on_request):
+            raise SettingsError("on_request must be a callable that takes a RecordedRequest")
 
     @property
     def world_now(self) -> datetime:
@@ -81,17 +83,6 @@ class Config:
     def spacing(self) -> timedelta:
         """The mean time between two calls, in whole seconds as the timeline needs it."""
         return timedelta(seconds=max(round(self.hours_between_calls * 3600), 2))
-
-
-def _whole(name: str, value: Any, lowest: int, highest: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or not lowest <= value <= highest:
-        raise SettingsError(f"{name} must be a whole number from {lowest:,} to {highest:,}: {value!r}")
-
-
-def _number(name: str, value: Any, lowest: float, highest: float) -> None:
-    fits = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    if not fits or not lowest <= value <= highest:
-        raise SettingsError(f"{name} must be a number from {lowest:,} to {highest:,}: {value!r}")
 
 
 def _loopback(host: Any) -> None:

@@ -17,7 +17,7 @@ from functools import cache
 from krosai_calls.sandbox import scenarios_care as care
 from krosai_calls.sandbox import scenarios_trade as trade
 from krosai_calls.sandbox.dice import Dice
-from krosai_calls.sandbox.timeline import Call
+from krosai_calls.sandbox.timeline import DRAWN, Call
 
 MOST_TURNS = 10
 _WORDS_PER_SECOND = 3.2
@@ -108,6 +108,8 @@ def order_number(call: Call) -> str:
 
 def transcript(call: Call) -> str:
     """Write down what was said, with the speakers' labels where the call has them."""
+    if call.transcript is not DRAWN:
+        return call.transcript
     turns = conversation(call)
     if call.words == "unlabelled":
         return "\n".join(text for _, text in turns)
@@ -117,7 +119,8 @@ def transcript(call: Call) -> str:
 def conversation(call: Call) -> list[Turn]:
     """Tell what was said: pairs of a speaker, ``A`` or ``C``, and the words."""
     dice = Dice(call.id, "conversation")
-    endpoint = call.endpoint_id or dice.pick(tuple(_BUSINESSES))
+    # An endpoint of somebody's own has no scenarios here.
+    endpoint = call.endpoint_id if call.endpoint_id in _BUSINESSES else dice.pick(tuple(_BUSINESSES))
     scenarios = _SCENARIOS[endpoint, call.direction]
     if call.duration <= _BRIEF_SECONDS:
         scenarios = _BRIEF[call.direction]

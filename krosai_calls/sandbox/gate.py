@@ -15,7 +15,6 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from krosai_calls.sandbox.dice import token
-from krosai_calls.sandbox.journal import Journal
 from krosai_calls.sandbox.limits import RateWindows, Verdict
 from krosai_calls.sandbox.queries import Refusal
 
@@ -26,7 +25,6 @@ class Gate:
     """Lets requests through to the API's handlers, and their answers out.
 
     Args:
-        journal: Where requests are noted.
         windows: Counts requests against the plan.
         api_key: The only key that is let in.
         clock: Tells the current time in UTC.
@@ -35,14 +33,12 @@ class Gate:
 
     def __init__(
         self,
-        journal: Journal,
         windows: RateWindows,
         *,
         api_key: str,
         clock: Callable[[], datetime],
         latency_seconds: float,
     ) -> None:
-        self._journal = journal
         self._windows = windows
         self._api_key = api_key
         self._clock = clock
@@ -51,8 +47,7 @@ class Gate:
 
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Note, admit, answer: the same for every request."""
-        ticket = self._journal.arrived("api", request.method, request.path, request.query, request.headers)
+        """Admit and answer: the same for every request."""
         request_id = self._request_id(request)
         if self._latency_seconds:
             await asyncio.sleep(self._latency_seconds)
@@ -69,7 +64,6 @@ class Gate:
             if "Allow" in refusal.headers:
                 response.headers["Allow"] = refusal.headers["Allow"]
         self._finish(response, verdict, request_id)
-        self._journal.answered(ticket, response.status)
         return response
 
     def reset(self) -> None:

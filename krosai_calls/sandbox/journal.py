@@ -22,6 +22,9 @@ class RecordedRequest:
         headers: The headers by their lower-case names. Keys are kept as ``***``: that one came can be seen, and
             which one cannot.
         status: What was answered, or None as long as nothing was.
+        endpoint: What was asked for, by the name of the client's verb (``list_calls``, ``get_call``,
+            ``get_stats``, ``list_events``, ``get_recording``, ``hang_up``), ``recording`` on the storage host, or
+            None for a path that neither serves.
     """
 
     server: str
@@ -30,6 +33,7 @@ class RecordedRequest:
     query: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     status: int | None = None
+    endpoint: str | None = None
 
 
 class Journal:
@@ -40,17 +44,25 @@ class Journal:
         self._tickets = itertools.count()
 
     def arrived(
-        self, server: str, method: str, path: str, query: Mapping[str, str], headers: Mapping[str, str]
-    ) -> int:
-        """Note a request and give a ticket for its answer."""
+        self,
+        server: str,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        headers: Mapping[str, str],
+        *,
+        endpoint: str | None = None,
+    ) -> tuple[int, RecordedRequest]:
+        """Note a request, and give a ticket for its answer with the note."""
         ticket = next(self._tickets)
         kept = {
             name.lower(): "***" if name.lower() in _SECRET_HEADERS else value for name, value in headers.items()
         }
-        self._requests[ticket] = RecordedRequest(server, method, path, dict(query), kept)
+        noted = RecordedRequest(server, method, path, dict(query), kept, endpoint=endpoint)
+        self._requests[ticket] = noted
         if len(self._requests) > JOURNAL_LIMIT:
             del self._requests[next(iter(self._requests))]
-        return ticket
+        return ticket, noted
 
     def answered(self, ticket: int, status: int) -> None:
         """Note the answer, unless the journal was cleared in between."""

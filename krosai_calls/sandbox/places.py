@@ -14,7 +14,7 @@ class Place:
 
     Attributes:
         city: The city's name.
-        phone_number_id: The service's name for the business's number there.
+        phone_number_id: The service's name for the business's number there, if it has one.
         number: That number, E.164.
         utc_offset_hours: What local clocks show, without daylight saving.
         mobile_prefixes: What a customer's number begins with, after the plus sign.
@@ -33,7 +33,7 @@ class Place:
     """
 
     city: str
-    phone_number_id: str
+    phone_number_id: str | None
     number: str
     utc_offset_hours: int
     mobile_prefixes: tuple[str, ...]

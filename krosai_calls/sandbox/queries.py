@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from krosai_calls.sandbox.world import Filters
+from krosai_calls.sandbox.filters import Filters
 
 DEFAULT_LIMIT = 50
 LARGEST_LIMIT = 100

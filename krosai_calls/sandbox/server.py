@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import copy
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Self, overload
+from typing import Self
 
 from aiohttp import web
 
@@ -17,15 +16,12 @@ from krosai_calls._portal import Portal
 from krosai_calls.errors import ClientStateError, SettingsError
 from krosai_calls.sandbox.api import BASE_PATH, Api
 from krosai_calls.sandbox.audio import Recorder
-from krosai_calls.sandbox.config import Config, wall_clock
+from krosai_calls.sandbox.config import Config
+from krosai_calls.sandbox.controls import Controls
 from krosai_calls.sandbox.dice import token
-from krosai_calls.sandbox.gate import Gate
-from krosai_calls.sandbox.journal import Journal, RecordedRequest
-from krosai_calls.sandbox.limits import RateWindows
+from krosai_calls.sandbox.journal import RecordedRequest
 from krosai_calls.sandbox.links import Signer
 from krosai_calls.sandbox.storage import Storage, Studio
-from krosai_calls.sandbox.timeline import Timeline
-from krosai_calls.sandbox.world import World
 
 _BACKLOG = 1024
 _ENCODING_THREADS = 2
@@ -33,7 +29,7 @@ _ENCODING_THREADS = 2
 _GRACE_SECONDS = 0.1
 
 
-class Sandbox:
+class Sandbox(Controls):
     """A stand-in for the Calls API, with a history of its own and real HTTP on loopback.
 
     Use it with ``with``, and it runs on a thread of its own; with ``async with``, and it runs in your loop. A call
@@ -53,6 +49,10 @@ class Sandbox:
         storage_port: The storage host's port; 0 takes a free one.
         max_recording_seconds: The longest that a call lasts.
         hours_between_calls: How dense the history is. Fewer hours bring more calls into the 90 days.
+        real_time: Whether the calls live as the clock goes. Otherwise only ``advance`` lets time pass for them, so
+            that a slow test sees what a quick one does.
+        on_request: Called with each request as it arrives, before it is answered. It runs on the sandbox's loop,
+            and may change the sandbox.
         recorder: Makes the recordings; else one of its own. ``Recorder(join_ready_made)`` of ``audio`` costs the
             least, and one that several sandboxes share makes each recording once.
 
@@ -75,9 +75,11 @@ class Sandbox:
         storage_port: int = 0,
         max_recording_seconds: int = 30,
         hours_between_calls: float = 9.6,
+        real_time: bool = False,
+        on_request: Callable[[RecordedRequest], object] | None = None,
         recorder: Recorder | None = None,
     ) -> None:
-        self._config = Config(
+        config = Config(
             calls=calls,
             seed=seed,
             plan=plan,
@@ -90,14 +92,11 @@ class Sandbox:
             storage_port=storage_port,
             max_recording_seconds=max_recording_seconds,
             hours_between_calls=hours_between_calls,
+            real_time=real_time,
+            on_request=on_request,
         )
-        timeline = Timeline(seed, self._config.spacing, max_recording_seconds)
-        self._clock = clock or wall_clock
-        self._world = World(timeline, calls, self._config.world_now)
-        self._journal = Journal()
+        super().__init__(config)
         self._recorder = recorder or Recorder()
-        self._gate = self._new_gate()
-        self._api: Api | None = None
         self._origins: tuple[str, str] | None = None
         self._portal: Portal | None = None
         self._open: AsyncExitStack | None = None
@@ -111,44 +110,6 @@ class Sandbox:
     def storage_url(self) -> str:
         """The origin that recordings are fetched from."""
         return self._running_origins()[1]
-
-    @property
-    def api_key(self) -> str:
-        """The only key that is let in. It hangs on the seed and is worth nothing elsewhere."""
-        return f"kros_test_{token(24, self._config.seed, 'api key')}"
-
-    @property
-    def requests(self) -> list[RecordedRequest]:
-        """What was asked so far, in the order of arrival. It stays readable after the sandbox has stopped."""
-        return self._journal.requests()
-
-    @property
-    def api_requests(self) -> list[RecordedRequest]:
-        """What the API was asked."""
-        return self._journal.requests("api")
-
-    @property
-    def storage_requests(self) -> list[RecordedRequest]:
-        """What the storage host was asked."""
-        return self._journal.requests("storage")
-
-    @property
-    def calls(self) -> Sequence[dict[str, Any]]:
-        """The history, newest first, each call as ``GET /calls/{id}`` would tell it.
-
-        Calls are made when they are looked at: take what is needed, rather than a list of a very large history.
-        """
-        if self._api is None:
-            raise ClientStateError("the sandbox has not been started yet: use it with 'with' or 'async with'")
-        return _Calls(self._world, self._api)
-
-    def reset(self) -> None:
-        """Forget every request, take back every hang-up and open the rate windows."""
-        self._journal.clear()
-        self._world.reset()
-        self._gate.reset()
-        if self._api is not None:
-            self._api.reset()
 
     def __enter__(self) -> Self:
         self._refuse_second_start()
@@ -174,6 +135,8 @@ class Sandbox:
             portal.run(self._stop)
         finally:
             portal.close()
+        if error is None:
+            self._raise_failure()
 
     async def __aenter__(self) -> Self:
         await self._start()
@@ -186,6 +149,8 @@ class Sandbox:
         traceback: TracebackType | None,
     ) -> None:
         await self._stop()
+        if error is None:
+            self._raise_failure()
 
     async def _start(self) -> None:
         self._refuse_second_start()
@@ -206,31 +171,19 @@ class Sandbox:
         stack.callback(executor.shutdown, cancel_futures=True)
         studio = Studio(self._recorder, executor)
         origins = (_origin(config.host, api_socket), _origin(config.host, storage_socket))
-        signer = Signer(origins[1], token(32, config.seed, "links"), config.link_ttl_seconds, self._clock)
-        started_at = self._clock()
-
-        def world_time() -> datetime:
-            return self._world.now + (self._clock() - started_at)
-
-        self._api = Api(self._world, signer, studio, world_time)
-        storage = Storage(self._world, signer, studio, self._journal)
-        await _run(stack, storage.application(), storage_socket)
-        await _run(stack, self._api.application(self._gate), api_socket)
+        secret = token(32, config.seed, "links")
+        signer = Signer(origins[1], secret, config.link_ttl_seconds, self._clock.service_time)
+        self._clock.restart()
+        self._api = Api(self._world, signer, studio)
+        storage = Storage(self._world, signer, studio)
+        await _run(stack, storage.application(self._desk), storage_socket)
+        await _run(stack, self._api.application(self._desk, self._gate), api_socket)
         self._origins = origins
 
     async def _stop(self) -> None:
         stack, self._open, self._origins = self._open, None, None
         if stack is not None:
             await stack.aclose()
-
-    def _new_gate(self) -> Gate:
-        return Gate(
-            self._journal,
-            RateWindows(self._config.rate_plan),
-            api_key=self.api_key,
-            clock=self._clock,
-            latency_seconds=self._config.latency_seconds,
-        )
 
     def _refuse_second_start(self) -> None:
         if self._open is not None:
@@ -240,31 +193,6 @@ class Sandbox:
         if self._origins is None:
             raise ClientStateError("the sandbox is not running: use it with 'with' or 'async with'")
         return self._origins
-
-
-class _Calls(Sequence[dict[str, Any]]):
-    """The history as it can be read from outside."""
-
-    def __init__(self, world: World, api: Api) -> None:
-        self._world = world
-        self._api = api
-
-    def __len__(self) -> int:
-        return len(self._world.slots())
-
-    @overload
-    def __getitem__(self, index: int) -> dict[str, Any]: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[dict[str, Any]]: ...
-    def __getitem__(self, index: int | slice) -> dict[str, Any] | list[dict[str, Any]]:
-        slots = self._world.slots()
-        if isinstance(index, slice):
-            return [self._body(slot) for slot in slots[index]]
-        return self._body(slots[index])
-
-    def _body(self, slot: int) -> dict[str, Any]:
-        # A copy: what a reader does to it must not show in the API's answers.
-        return copy.deepcopy(self._api.call_body(self._world.call(slot)))
 
 
 def _listening(host: str, port: int) -> socket.socket:

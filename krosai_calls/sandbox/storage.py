@@ -13,9 +13,8 @@ from xml.sax.saxutils import escape
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from krosai_calls.sandbox.answers import recorded_at
 from krosai_calls.sandbox.audio import Recorder, Recording
-from krosai_calls.sandbox.journal import Journal
+from krosai_calls.sandbox.desk import Desk
 from krosai_calls.sandbox.links import LinkState, Signer
 from krosai_calls.sandbox.ranges import Portion, Version, decide, http_date
 from krosai_calls.sandbox.timeline import Call
@@ -50,30 +49,18 @@ class Storage:
         world: The calls whose recordings it keeps.
         signer: Checks the links.
         studio: Makes the recordings.
-        journal: Where requests are noted.
     """
 
-    def __init__(self, world: World, signer: Signer, studio: Studio, journal: Journal) -> None:
+    def __init__(self, world: World, signer: Signer, studio: Studio) -> None:
         self._world = world
         self._signer = signer
         self._studio = studio
-        self._journal = journal
 
-    def application(self) -> web.Application:
+    def application(self, desk: Desk) -> web.Application:
         """Make the web application that a server runs."""
-        application = web.Application(middlewares=[self._note])
-        application.router.add_get("/recordings/{call_id}.mp3", self._serve)
+        application = web.Application(middlewares=[desk.middleware("storage"), _refuse])
+        application.router.add_get("/recordings/{call_id}.mp3", self._serve, name="recording")
         return application
-
-    @web.middleware
-    async def _note(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        ticket = self._journal.arrived("storage", request.method, request.path, request.query, request.headers)
-        try:
-            response = await handler(request)
-        except web.HTTPException as refusal:
-            response = _refusal(refusal.status, "NotFound", "There is no such path here.", dict(refusal.headers))
-        self._journal.answered(ticket, response.status)
-        return response
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         call_id = request.match_info["call_id"]
@@ -84,11 +71,19 @@ class Storage:
             return _refusal(403, "SignatureDoesNotMatch", "The signature does not fit the request.")
         if state is LinkState.EXPIRED:
             return _refusal(403, "AccessDenied", "Request has expired")
-        if call is None or not call.has_recording:
+        if call is None or call.recorded_at is None or not call.retained:
             return _refusal(404, "NoSuchKey", "The specified key does not exist.")
         recording = await self._studio.recording(call)
-        version = Version(recording.etag, recorded_at(call), len(recording.data))
+        version = Version(recording.etag, call.recorded_at.replace(microsecond=0), len(recording.data))
         return _answer(decide(request.method, request.headers, version), version, recording.data)
+
+
+@web.middleware
+async def _refuse(request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except web.HTTPException as refusal:
+        return _refusal(refusal.status, "NotFound", "There is no such path here.", dict(refusal.headers))
 
 
 def _answer(portion: Portion, version: Version, data: bytes) -> web.Response:

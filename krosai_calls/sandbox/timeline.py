@@ -6,8 +6,10 @@ sandbox again tomorrow, and it shows yesterday's calls and a few new ones.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from enum import Enum
+from typing import Any, Literal
 
 from krosai_calls.sandbox.dice import Dice, scramble, unscramble
 from krosai_calls.sandbox.places import PLACES, Place
@@ -27,6 +29,16 @@ _ENDPOINTS = ("ep_shop", "ep_shop", "ep_shop", "ep_clinic", "ep_wallet", "ep_wal
 _STAMPS = ("plain",) * 8 + ("fraction", "fraction", "offset")
 # How a call's words are kept: with speakers, without, or not at all.
 _WORDS = ("labelled",) * 85 + ("unlabelled",) * 8 + ("none",) * 7
+_TRANSCRIBING = timedelta(seconds=9)
+
+
+class Drawn(Enum):
+    """Stands where nobody told what it is to be, so that it is made from the call's id."""
+
+    DRAWN = "drawn"
+
+
+DRAWN: Literal[Drawn.DRAWN] = Drawn.DRAWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +47,7 @@ class Call:
 
     Attributes:
         id: The service's name for it.
-        slot: Its number on the timeline.
+        slot: Its number: its place on the timeline, or a larger one if somebody added it.
         place: Where the business's number is.
         customer_number: The number of the other party, E.164.
         direction: ``inbound`` or ``outbound``, as the business sees it.
@@ -49,8 +61,13 @@ class Call:
         duration: Seconds from answer to end.
         stamp: How its times are written: ``plain``, ``fraction`` or ``offset``.
         words: How its transcript is kept: ``labelled``, ``unlabelled`` or ``none``.
-        processed: Whether recording and transcript have been made by now.
+        recorded_at: When its recording was ready, or None as long as there is none.
+        transcribed_at: When its transcript was ready, or None as long as there is none.
         retained: Whether the recording is still kept.
+        transcript: What was said, where somebody told.
+        metadata: The caller's own, where somebody told.
+        price_cents: What it costs in the end, where somebody told.
+        is_recorded: Whether a recording is made, should it be talked to.
     """
 
     id: str
@@ -68,28 +85,35 @@ class Call:
     duration: int
     stamp: str
     words: str
-    processed: bool = True
+    recorded_at: datetime | None = None
+    transcribed_at: datetime | None = None
     retained: bool = True
+    transcript: str | Drawn = DRAWN
+    metadata: Any = field(default=DRAWN, hash=False)
+    price_cents: float | Drawn = DRAWN
+    is_recorded: bool = True
 
     @property
     def has_recording(self) -> bool:
         """Whether there is a recording to be had."""
-        return self.was_recorded and self.retained
-
-    @property
-    def was_recorded(self) -> bool:
-        """Whether a recording was ever made."""
-        return self.status == "completed" and self.answered_at is not None and self.processed
+        return self.recorded_at is not None and self.retained
 
     @property
     def has_transcript(self) -> bool:
         """Whether the words were written down; they outlive the recording."""
-        return self.was_recorded and self.words != "none"
+        return self.transcribed_at is not None
 
     @property
-    def cost_cents(self) -> int:
-        """The price: every started minute counts."""
+    def cost_cents(self) -> float:
+        """The price, once the call has ended: every started minute counts, unless it was told."""
+        if self.price_cents is not DRAWN:
+            return self.price_cents if self.completed_at is not None else 0
         return -(-self.duration // 60) * self.place.cents_per_minute
+
+
+def transcribed_after(recorded_at: datetime | None, words: str) -> datetime | None:
+    """Tell when a transcript is ready: some seconds after the recording, where there is to be one."""
+    return None if recorded_at is None or words == "none" else recorded_at + _TRANSCRIBING
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,36 +146,47 @@ class Timeline:
 
     def call(self, slot: int) -> Call:
         """Make the slot's call, as it stands when all is over."""
-        created_at, stamp = self._opening(slot)
+        return self.drawn(slot, *self._opening(slot))
+
+    def drawn(self, slot: int, created_at: datetime, stamp: str) -> Call:
+        """Make the call of a number, as it stands when all is over, should it begin at that moment."""
         dice = Dice(self.seed, slot, "call")
         place = dice.pick(PLACES)
         status = dice.pick(_STATUSES)
         ringing_at = created_at + timedelta(seconds=1)
-        answered_at = None
+        answered_at = recorded_at = None
         duration = 0
         if status == "completed":
             answered_at = ringing_at + timedelta(seconds=dice.between(2, 14))
             duration = self._duration(dice)
             completed_at = answered_at + timedelta(seconds=duration)
+            recorded_at = completed_at + timedelta(seconds=20 + slot % 40)
         else:
             wait = 30 if status == "no_answer" else dice.between(2, 9)
             completed_at = ringing_at + timedelta(seconds=wait)
+        # In this order: each draw hangs on those before it.
+        customer_number = place.customer_number(dice)
+        direction = "inbound" if dice.chance(62) else "outbound"
+        endpoint_id = None if dice.chance(4) else dice.pick(_ENDPOINTS)
+        hangup_cause, words = dice.pick(_CAUSES[status]), dice.pick(_WORDS)
         return Call(
             id=f"call_{scramble(slot, str(self.seed))}",
             slot=slot,
             place=place,
-            customer_number=place.customer_number(dice),
-            direction="inbound" if dice.chance(62) else "outbound",
-            endpoint_id=None if dice.chance(4) else dice.pick(_ENDPOINTS),
+            customer_number=customer_number,
+            direction=direction,
+            endpoint_id=endpoint_id,
             status=status,
-            hangup_cause=dice.pick(_CAUSES[status]),
+            hangup_cause=hangup_cause,
             created_at=created_at,
             ringing_at=ringing_at,
             answered_at=answered_at,
             completed_at=completed_at,
             duration=duration,
             stamp=stamp,
-            words=dice.pick(_WORDS),
+            words=words,
+            recorded_at=recorded_at,
+            transcribed_at=transcribed_after(recorded_at, words),
         )
 
     def _opening(self, slot: int) -> tuple[datetime, str]:

@@ -1,149 +1,232 @@
-"""The calls that can be seen at one moment: a piece of the timeline, and what the moment makes of it."""
+"""The one place that says which calls there are and how they stand: a piece of the timeline, and what has changed.
+
+Every question is answered for one moment, and by what was true between two changes: whoever asks or changes
+something may do so from any thread.
+"""
 
 from __future__ import annotations
 
-import bisect
-from array import array
-from collections import OrderedDict
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
 
-from krosai_calls.sandbox.timeline import Call, Timeline
+from krosai_calls.errors import SettingsError
+from krosai_calls.sandbox import added, lives
+from krosai_calls.sandbox.added import CallFields
+from krosai_calls.sandbox.filters import EVERYTHING, Filters, Settled
+from krosai_calls.sandbox.listed import Change, with_changes
+from krosai_calls.sandbox.lives import FINAL_STATUSES, LIVE_STATUSES, Life
+from krosai_calls.sandbox.timeline import EPOCH, Call, Timeline
 
-RETENTION = timedelta(days=90)
-# How the newest calls stand, from the very newest on.
-LIVE_STATUSES = ("initiated", "ringing", "in_progress")
 # A smaller world has only calls that have ended, so that the first look already shows a recording.
 SMALLEST_WORLD_WITH_LIVE_CALLS = 20
+MOST_CHANGES = 100_000
 
 _RECENT_CALLS = 4096
-_RECENT_SELECTIONS = 16
-
-
-@dataclass(frozen=True, slots=True)
-class Filters:
-    """Which calls are wanted; None stands for any. Both dates are inclusive and mean when a call was created."""
-
-    status: str | None = None
-    direction: str | None = None
-    phone_number_id: str | None = None
-    endpoint_id: str | None = None
-    from_date: datetime | None = None
-    to_date: datetime | None = None
-
-    def accept(self, call: Call) -> bool:
-        """Tell whether a call is wanted, its date aside."""
-        return (
-            (self.status is None or call.status == self.status)
-            and (self.direction is None or call.direction == self.direction)
-            and (self.phone_number_id is None or call.place.phone_number_id == self.phone_number_id)
-            and (self.endpoint_id is None or call.endpoint_id == self.endpoint_id)
-        )
-
-    @property
-    def only_dates(self) -> bool:
-        """Whether the date alone decides."""
-        return self.status is self.direction is self.phone_number_id is self.endpoint_id is None
+_RECENT_LISTINGS = 16
+# Beyond every slot: the timeline's calendar has no room for so many.
+_FIRST_ADDED = 1 << 50
 
 
 class World:
-    """The last so many calls before a moment. A call is made when it is looked at, so a large world costs nothing.
+    """The last so many calls before a moment, and what has become of them since.
+
+    A call is made when it is looked at, so a large world costs nothing; what has changed is kept beside it.
 
     Args:
         timeline: The history to cut from.
-        calls: How many calls there are.
-        now: The moment it is.
+        calls: How many calls there are at first.
+        now: The moment the history begins to be looked at.
+        clock: Tells what time it is in the history; else it stays ``now``.
     """
 
-    def __init__(self, timeline: Timeline, calls: int, now: datetime) -> None:
+    def __init__(
+        self, timeline: Timeline, calls: int, now: datetime, clock: Callable[[], datetime] | None = None
+    ) -> None:
         self.timeline = timeline
         self.now = now
-        # Even the newest call has had the time to be talked to its end.
-        newest = timeline.slot_before(now - timedelta(seconds=timeline.longest_call_seconds + 60))
+        self._clock = clock or (lambda: now)
+        # Even the newest call has had the time to be talked to its end, and to be processed.
+        newest = timeline.slot_before(now - timedelta(seconds=timeline.longest_call_seconds + 90))
         self._slots = range(newest, newest - calls, -1)
-        self._settled = lru_cache(maxsize=_RECENT_CALLS)(timeline.call)
-        self._live = self._slots[: len(LIVE_STATUSES)] if calls >= SMALLEST_WORLD_WITH_LIVE_CALLS else range(0)
-        self._unprocessed = self._newest_completed() if self._live else None
-        self._hung_up: dict[int, Call] = {}
-        self._selections: OrderedDict[Filters, Sequence[int]] = OrderedDict()
+        self._settled_call = lru_cache(maxsize=_RECENT_CALLS)(timeline.call)
+        self._settled = Settled(self._slots, timeline.begins, self._settled_call)
+        self._lock = threading.RLock()
+        self._newest_at = EPOCH
+        self._listings: dict[Filters, Sequence[int]] = {}
+        self._listed_at = self._listed_until = now
+        self._in_order: list[Change] | None = None
+        self.reset()
 
-    def slots(self, filters: Filters | None = None) -> Sequence[int]:
-        """Give the slots of the wanted calls, newest first."""
-        if filters is None:
-            return self._slots
-        if (known := self._selections.get(filters)) is not None:
-            return known
-        selected = self._selections[filters] = self._select(filters)
-        if len(self._selections) > _RECENT_SELECTIONS:
-            self._selections.popitem(last=False)
-        return selected
+    # ---- what there is
 
-    def call(self, slot: int) -> Call:
-        """Give a slot's call as it stands now."""
-        if (hung_up := self._hung_up.get(slot)) is not None:
-            return hung_up
-        call = self._settled(slot)
-        if slot in self._live:
-            return self._still_live(call, LIVE_STATUSES[self._live.index(slot)])
-        if slot == self._unprocessed:
-            return replace(call, processed=False)
-        return call if self.now - call.created_at <= RETENTION else replace(call, retained=False)
+    def slots(self, filters: Filters = EVERYTHING) -> Sequence[int]:
+        """Give the numbers of the wanted calls, newest first."""
+        with self._lock:
+            return self._listing(filters, self._clock())
+
+    def call(self, number: int) -> Call:
+        """Give the call of a number as it stands now.
+
+        Raises:
+            LookupError: There is none.
+        """
+        with self._lock:
+            call = self._call(number, self._clock())
+        if call is None:
+            raise LookupError(f"there is no call number {number}")
+        return call
+
+    def page(self, filters: Filters, start: int, stop: int) -> tuple[list[Call], int]:
+        """Give the wanted calls from one place to another, newest first, and how many there are of all pages."""
+        with self._lock:
+            moment = self._clock()
+            numbers = self._listing(filters, moment)
+            return list(self._calls(numbers[start:stop], moment)), len(numbers)
+
+    def matching(self, filters: Filters) -> list[Call]:
+        """Give all wanted calls."""
+        with self._lock:
+            moment = self._clock()
+            return list(self._calls(self._listing(filters, moment), moment))
 
     def find(self, call_id: str) -> Call | None:
         """Find a call by its id."""
-        slot = self.timeline.slot_of(call_id)
-        return self.call(slot) if slot is not None and slot in self._slots else None
+        with self._lock:
+            number = self._number_of(call_id)
+            return None if number is None else self._call(number, self._clock())
 
-    def hang_up(self, call: Call, at: datetime) -> Call:
-        """End a live call and give it as it stands then. What it leaves behind is not processed yet."""
-        ended_at = max(at, call.answered_at or call.created_at)
-        talked = timedelta() if call.answered_at is None else ended_at - call.answered_at
-        ended = replace(
-            call,
-            status="completed",
-            hangup_cause="agent_hangup",
-            completed_at=ended_at,
-            duration=talked // timedelta(seconds=1),
-            processed=False,
-        )
-        self._hung_up[call.slot] = ended
-        self._selections.clear()
-        return ended
+    # ---- what becomes of it
+
+    def add(self, fields: CallFields) -> Call:
+        """Add a call and give it as it stands now.
+
+        Raises:
+            SettingsError: What is said of it cannot be right, its id is taken, or too much has been changed.
+        """
+        added.check(fields)
+        with self._lock:
+            now, number = self._clock(), _FIRST_ADDED + self._added
+            life = added.life_of(fields, number, self.timeline, now=now, newest=self._newest_at)
+            call = life.whole
+            if self._number_of(call.id) is not None:
+                raise SettingsError(f"id is taken: there is a call {call.id!r} already")
+            begin = call.created_at.timestamp()
+            self._change(number, life, Change(self.timeline.slot_before(call.created_at), True, begin, number))
+            self._ids[call.id] = number
+            self._added += 1
+            self._newest_at = max(self._newest_at, call.created_at)
+            return lives.retained(life.at(now), now)
+
+    def end(self, call_id: str, status: str, hangup_cause: str | None = None) -> Call:
+        """End a live call and give it as it stands then. What it leaves behind comes later.
+
+        Raises:
+            SettingsError: There is no such call, or it has ended already.
+        """
+        with self._lock:
+            now, call = self._clock(), self.find(call_id)
+            if call is None:
+                raise SettingsError(f"there is no call {call_id!r} to be ended")
+            if call.status in FINAL_STATUSES:
+                raise SettingsError(f"the call {call_id!r} has already ended: {call.status}")
+            life = lives.ended(call, now, status, hangup_cause or FINAL_STATUSES[status])
+            self._change(call.slot, life)
+            return life.at(now)
+
+    def delete(self, call_id: str) -> None:
+        """Make a call as if it had never been.
+
+        Raises:
+            SettingsError: There is no such call.
+        """
+        with self._lock:
+            number = self._number_of(call_id)
+            if number is None:
+                raise SettingsError(f"there is no call {call_id!r} to be deleted")
+            self._change(number, None)
+            self._ids.pop(call_id, None)
 
     def reset(self) -> None:
-        """Take back every hang-up."""
-        self._hung_up.clear()
-        self._selections.clear()
+        """Take back every change."""
+        with self._lock:
+            self._lives: dict[int, Life | None] = {}
+            self._changes: dict[int, Change] = {}
+            self._ids: dict[str, int] = {}
+            self._added = 0
+            self._newest_at = self.timeline.begins(self._slots[0]) if len(self._slots) else EPOCH
+            self._forget_listings()
+            for slot, life in self._lives_at_first():
+                self._change(slot, life)
 
-    def _select(self, filters: Filters) -> Sequence[int]:
-        slots = self._within(filters.from_date, filters.to_date)
-        if filters.only_dates:
-            return slots
-        return array("q", (slot for slot in slots if filters.accept(self.call(slot))))
+    def _lives_at_first(self) -> Iterator[tuple[int, Life]]:
+        if len(self._slots) < SMALLEST_WORLD_WITH_LIVE_CALLS:
+            return
+        for slot, status in zip(self._slots, LIVE_STATUSES, strict=False):
+            yield slot, lives.live_at_first(self.timeline, slot, status, self.now)
+        for slot in self._slots[len(LIVE_STATUSES) :]:
+            if self._settled_call(slot).status == "completed":
+                yield slot, lives.unprocessed_at_first(self.timeline, slot, self.now)
+                return
 
-    def _within(self, from_date: datetime | None, to_date: datetime | None) -> range:
-        slots, begins = self._slots, self.timeline.begins
-        if to_date is not None:
-            slots = slots[bisect.bisect_left(slots, True, key=lambda slot: begins(slot) <= to_date) :]
-        if from_date is not None:
-            slots = slots[: bisect.bisect_left(slots, True, key=lambda slot: begins(slot) < from_date)]
-        return slots
+    def _change(self, number: int, life: Life | None, change: Change | None = None) -> None:
+        if number not in self._changes:
+            if len(self._changes) >= MOST_CHANGES:
+                raise SettingsError(f"{MOST_CHANGES:,} calls have been changed in this sandbox: reset it")
+            self._changes[number] = change or Change(number, False, 0.0, number)
+            self._in_order = None
+        self._lives[number] = life
+        self._forget_listings()
 
-    def _newest_completed(self) -> int | None:
-        ended = self._slots[len(self._live) :]
-        return next((slot for slot in ended if self._settled(slot).status == "completed"), None)
+    # ---- how it stands at a moment; the lock is held
 
-    def _still_live(self, call: Call, status: str) -> Call:
-        # Talked to for seconds only, wherever in its slot it began: hanging up gives a duration as calls have it.
-        talking_since = (self.now - timedelta(seconds=20)).replace(microsecond=0)
-        return replace(
-            call,
-            status=status,
-            hangup_cause=None,
-            ringing_at=None if status == "initiated" else call.ringing_at,
-            answered_at=talking_since if status == "in_progress" else None,
-            completed_at=None,
-            duration=0,
-        )
+    def _call(self, number: int, moment: datetime) -> Call | None:
+        if number in self._lives:
+            life = self._lives[number]
+            return None if life is None else lives.retained(life.at(moment), moment)
+        return lives.retained(self._settled_call(number), moment) if number in self._slots else None
+
+    def _calls(self, numbers: Sequence[int], moment: datetime) -> Iterator[Call]:
+        for number in numbers:
+            call = self._call(number, moment)
+            assert call is not None
+            yield call
+
+    def _number_of(self, call_id: str) -> int | None:
+        number = self._ids.get(call_id)
+        if number is None:
+            number = self.timeline.slot_of(call_id)
+        if number in self._lives:
+            return None if self._lives[number] is None else number
+        return number if number in self._slots else None
+
+    def _listing(self, filters: Filters, moment: datetime) -> Sequence[int]:
+        if not self._listed_at <= moment < self._listed_until:
+            self._forget_listings()
+            turns = (life.turn_after(moment) for life in self._lives.values() if life is not None)
+            never = datetime.max.replace(tzinfo=moment.tzinfo)
+            self._listed_at, self._listed_until = moment, min((turn for turn in turns if turn), default=never)
+        if (known := self._listings.get(filters)) is None:
+            if len(self._listings) >= _RECENT_LISTINGS:
+                self._listings.clear()
+            known = self._listings[filters] = self._listing_with_changes(filters, moment)
+        return known
+
+    def _listing_with_changes(self, filters: Filters, moment: datetime) -> Sequence[int]:
+        settled = self._settled.select(filters)
+        if not self._changes:
+            return settled
+        if self._in_order is None:
+            self._in_order = sorted(self._changes.values(), reverse=True)
+        changed = ((number, self._call(number, moment)) for number in self._changes)
+        visible = {
+            number
+            for number, call in changed
+            if call is not None and filters.accept(call) and filters.accept_date(call.created_at)
+        }
+        return with_changes(settled, self._in_order, visible)
+
+    def _forget_listings(self) -> None:
+        self._listings.clear()
+        self._listed_until = self._listed_at  # so that the next look begins anew

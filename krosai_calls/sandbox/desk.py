@@ -1,0 +1,64 @@
+"""Where every request arrives and every answer leaves, of both servers: noted, and told to a watcher."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from krosai_calls.sandbox.journal import Journal, RecordedRequest
+
+
+class Desk:
+    """What both servers do first and last.
+
+    Args:
+        journal: Where requests are noted.
+        on_request: Told of each request as it arrives, before it is answered.
+
+    Attributes:
+        on_request: The same; it may be changed at any time.
+        failure: What ``on_request`` raised first.
+    """
+
+    def __init__(self, journal: Journal, on_request: Callable[[RecordedRequest], object] | None) -> None:
+        self._journal = journal
+        self.on_request = on_request
+        self.failure: BaseException | None = None
+
+    def middleware(self, server: str) -> Middleware:
+        """Make the outermost layer of a server, ``api`` or ``storage``."""
+
+        @web.middleware
+        async def layer(request: web.Request, handler: Handler) -> web.StreamResponse:
+            ticket, noted = self._journal.arrived(
+                server,
+                request.method,
+                request.path,
+                request.query,
+                request.headers,
+                endpoint=request.match_info.route.name,
+            )
+            response = await handler(request) if self._told(noted) else _failed()
+            self._journal.answered(ticket, response.status)
+            return response
+
+        return layer
+
+    def _told(self, noted: RecordedRequest) -> bool:
+        if self.on_request is None:
+            return True
+        try:
+            self.on_request(noted)
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as failure:  # noqa: BLE001 - kept for the test; what pytest.fail raises is no Exception
+            self.failure = self.failure or failure
+            return False
+        return True
+
+
+def _failed() -> web.Response:
+    text = "The sandbox's on_request raised an error; it is raised again when the sandbox is left.\n"
+    return web.Response(status=500, text=text)
