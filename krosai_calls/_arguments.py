@@ -15,7 +15,6 @@ from krosai_calls.models import Call
 
 When: TypeAlias = datetime | date | str | None
 WhenT = TypeVar("WhenT", bound=datetime | date | str)
-N = TypeVar("N", int, float)
 
 MAX_PAGE_SIZE = 100
 
@@ -74,12 +73,14 @@ def checked_max_items(max_items: int | None) -> int | None:
     return max_items
 
 
-def checked_limit_of(name: str, most: N | None) -> N | None:
-    """A limit of a run, if it can be one."""
-    is_number = isinstance(most, int | float) and not isinstance(most, bool)
-    if most is not None and not (is_number and 0 < most < math.inf):
-        raise InvalidArgumentError(f"{name} is {_shown(most)}: it is a number above 0")
-    return most
+def archive_limits(max_bytes: int | None, max_seconds: float | None) -> dict[str, Any]:
+    """The limits of an archive run, by name, if they can be ones."""
+    limits = {"max_bytes": max_bytes, "max_seconds": max_seconds}
+    for name, most in limits.items():
+        is_number = isinstance(most, int | float) and not isinstance(most, bool)
+        if most is not None and not (is_number and 0 < most < math.inf):
+            raise InvalidArgumentError(f"{name} is {_shown(most)}: it is a number above 0")
+    return limits
 
 
 def checked_call(call: Call | str) -> Call | str:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from enum import Enum
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Any, TypeAlias
 
@@ -19,7 +19,7 @@ from attrs import field, frozen
 
 from krosai_calls._json import encode_json
 from krosai_calls._names import recording_path, transcript_path
-from krosai_calls._prospects import State, next_state, recording_prospect, transcript_prospect
+from krosai_calls._prospects import Prospect, State, next_state, recording_prospect, transcript_prospect
 from krosai_calls._text import storable, without_query
 from krosai_calls.models import Call, CallEvent
 from krosai_calls.transcripts import parse_transcript
@@ -140,29 +140,33 @@ def _save_states(
     written: list[tuple[str, str, str, str | None, str]] = []
     dropped: list[tuple[str, str]] = []
     for call_id, call in calls.items():
-        kinds = []
-        for kind, path, prospect in (
-            (RECORDING, recording_path(call.id, call.created_at), recording_prospect(call, now)),
-            (TRANSCRIPT, transcript_path(call.id, call.created_at), transcript_prospect(call, now)),
-        ):
+        kinds = set()
+        for kind, path, prospect in _expected(call, now, with_events=with_events):
             was = before.get((call_id, kind))
-            is_lost = was is State.SAVED and not (directory / path).is_file()
+            is_lost = was is State.SAVED and path is not None and not (directory / path).is_file()
             is_old = is_lost or (kind == TRANSCRIPT and call_id in retold)
             state = next_state(prospect, was, is_old=is_old)
             if state is not None:
-                written.append((call_id, kind, state.value, str(path), as_text(now)))
+                written.append((call_id, kind, state.value, None if path is None else str(path), as_text(now)))
             elif was is not None:
                 dropped.append((call_id, kind))
-            kinds += [kind] if state in (State.WANTED, State.FAILED) else []
+            if state in (State.WANTED, State.FAILED):
+                kinds.add(kind)
             _count_change(changes, kind, was, state)
-        if with_events and (was := before.get((call_id, EVENTS))) is not State.SAVED:
-            written.append((call_id, EVENTS, State.WANTED.value, None, as_text(now)))
-            kinds.append(EVENTS)
-            _count_change(changes, EVENTS, was, State.WANTED)
         to_do[call_id] = frozenset(kinds)
     connection.executemany(_SET_STATE, written)
     connection.executemany("DELETE FROM artefacts WHERE call_id = ? AND kind = ?", dropped)
     return to_do, changes
+
+
+def _expected(
+    call: Call, now: datetime, *, with_events: bool
+) -> Iterator[tuple[str, PurePosixPath | None, Prospect]]:
+    """What a call leaves behind: its kind, its place in the folder, and what can be expected of it."""
+    yield RECORDING, recording_path(call.id, call.created_at), recording_prospect(call, now)
+    yield TRANSCRIPT, transcript_path(call.id, call.created_at), transcript_prospect(call, now)
+    if with_events:
+        yield EVENTS, None, Prospect.READY
 
 
 def _count_change(changes: Changes, kind: str, was: State | None, state: State | None) -> None:
@@ -172,17 +176,30 @@ def _count_change(changes: Changes, kind: str, was: State | None, state: State |
         changes[kind, state.value] += 1
 
 
-def save_state(
+@frozen(kw_only=True)
+class Outcome:
+    """What has become of an artefact.
+
+    Attributes:
+        state: How it stands now.
+        size_bytes, sha256, suspect: Of a file that is saved.
+        error: Why it failed.
+    """
+
+    state: State
+    size_bytes: int | None = None
+    sha256: str | None = None
+    suspect: str | None = None
+    error: str | None = None
+
+
+def save_outcome(
     connection: sqlite3.Connection,
     call_id: str,
     kind: str,
-    state: State,
+    outcome: Outcome,
     now: datetime,
     *,
-    size_bytes: int | None = None,
-    sha256: str | None = None,
-    suspect: str | None = None,
-    error: str | None = None,
     only_open: bool = False,
 ) -> Changes:
     """Write down what has become of an artefact.
@@ -191,14 +208,16 @@ def save_state(
         connection: The catalogue.
         call_id: Whose it is.
         kind: Which one.
-        state: How it stands now.
+        outcome: What has become of it.
         now: The present, aware.
-        size_bytes, sha256, suspect: Of a file that is saved.
-        error: Why it failed.
         only_open: Whether one that is settled stays as it is.
     """
-    owner, changes = storable(call_id), Counter[tuple[str, str]]()
-    is_saved, is_tried = state is State.SAVED, state in (State.SAVED, State.FAILED)
+    changes: Changes = Counter()
+    state, owner = outcome.state, storable(call_id)
+    is_tried = state in (State.SAVED, State.FAILED)
+    saved_at = as_text(now) if state is State.SAVED else None
+    error = outcome.error and storable(outcome.error)
+    facts = (state.value, outcome.size_bytes, outcome.sha256, outcome.suspect, int(is_tried), error)
     with transaction(connection):
         found = connection.execute(
             "SELECT state FROM artefacts WHERE call_id = ? AND kind = ?", (owner, kind)
@@ -208,18 +227,7 @@ def save_state(
         connection.execute(
             "UPDATE artefacts SET state = ?, size_bytes = ?, sha256 = ?, suspect = ?, attempts = attempts + ?,"
             " last_error = ?, checked_at = ?, saved_at = ? WHERE call_id = ? AND kind = ?",
-            (
-                state.value,
-                size_bytes,
-                sha256,
-                suspect,
-                int(is_tried),
-                error and storable(error),
-                as_text(now),
-                as_text(now) if is_saved else None,
-                owner,
-                kind,
-            ),
+            (*facts, as_text(now), saved_at, owner, kind),
         )
     _count_change(changes, kind, State(found[0]), state)
     return changes

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import math
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Sequence
 from contextlib import aclosing
 from typing import Any, TypeVar
 
@@ -62,13 +62,17 @@ async def run_workers(
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+    _raise_what_ended(tasks, cancelled)
+    if (ended_by := feeder.result()) is not None:
+        raise ended_by
+
+
+def _raise_what_ended(tasks: Sequence[asyncio.Task[Any]], cancelled: Collection[asyncio.Task[Any]]) -> None:
     for task in tasks:
         if not task.cancelled() and (error := task.exception()) is not None:
             raise error
         if task in cancelled:
             raise asyncio.CancelledError
-    if (ended_by := feeder.result()) is not None:
-        raise ended_by
 
 
 async def _until_one_fails(tasks: Sequence[asyncio.Task[Any]]) -> None:

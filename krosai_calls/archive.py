@@ -21,7 +21,7 @@ from attrs import frozen
 
 from krosai_calls._download import local_errors, run_to_the_end, write_transcript
 from krosai_calls._files import digest_of, make_folder
-from krosai_calls._holdings import EVENTS, RECORDING, TRANSCRIPT
+from krosai_calls._holdings import EVENTS, RECORDING, TRANSCRIPT, Outcome
 from krosai_calls._increments import BEGINNING, END, Progress, Span, Walk
 from krosai_calls._json import encode_json
 from krosai_calls._names import recording_path, transcript_path
@@ -243,14 +243,14 @@ class _Run:
         else:
             await self._catalog.save_events(job.call_id, await self._source.list_events(job.call_id))
             if job.call.has_ended:  # else more is to come
-                await self._set_state(job.call_id, EVENTS, State.SAVED)
+                await self._note(job.call_id, EVENTS, Outcome(state=State.SAVED))
 
     async def _look_again(self, call_id: str) -> None:
         try:
             call = await self._source.get_call(call_id)
         except NotFoundError:
             for kind in self._scope.kinds:
-                await self._set_state(call_id, kind, State.GONE, only_open=True)
+                await self._note(call_id, kind, Outcome(state=State.GONE), only_open=True)
             return
         saved = await self._catalog.save_calls([call], with_events=self._order.events)
         self._tally.saw(ListedPage((call,), None), saved)
@@ -261,61 +261,39 @@ class _Run:
         path = self._order.directory / recording_path(call.id, call.created_at)
         if path.is_file():  # its name says that it is whole; a run was killed before it could say so
             size, sha256 = await run_to_the_end(lambda: digest_of(path))
-            await self._set_state(call.id, RECORDING, State.SAVED, size_bytes=size, sha256=sha256)
+            await self._note(call.id, RECORDING, Outcome(state=State.SAVED, size_bytes=size, sha256=sha256))
             return
         try:
             download = await self._source.save_recording(call, path)
         except RecordingGoneError:
-            await self._set_state(call.id, RECORDING, State.GONE)
+            await self._note(call.id, RECORDING, Outcome(state=State.GONE))
         except RecordingNotReadyError:
-            await self._set_state(call.id, RECORDING, State.PENDING)
+            await self._note(call.id, RECORDING, Outcome(state=State.PENDING))
         else:
-            await self._set_state(
-                call.id,
-                RECORDING,
-                State.SAVED,
+            outcome = Outcome(
+                state=State.SAVED,
                 size_bytes=download.size_bytes,
                 sha256=download.sha256,
                 suspect=download.suspect,
             )
+            await self._note(call.id, RECORDING, outcome)
             self._tally.saved_recording(download)
 
     async def _save_transcript(self, call: Call) -> None:
         path = self._order.directory / transcript_path(call.id, call.created_at)
         text = call.transcript or ""
         size, sha256 = await run_to_the_end(lambda: _written(call.id, text, path))
-        await self._set_state(call.id, TRANSCRIPT, State.SAVED, size_bytes=size, sha256=sha256)
+        await self._note(call.id, TRANSCRIPT, Outcome(state=State.SAVED, size_bytes=size, sha256=sha256))
         self._tally.saved_transcript()
 
-    async def _set_state(
-        self,
-        call_id: str,
-        kind: str,
-        state: State,
-        *,
-        size_bytes: int | None = None,
-        sha256: str | None = None,
-        suspect: str | None = None,
-        error: str | None = None,
-        only_open: bool = False,
-    ) -> None:
-        self._tally.changed(
-            await self._catalog.save_state(
-                call_id,
-                kind,
-                state,
-                size_bytes=size_bytes,
-                sha256=sha256,
-                suspect=suspect,
-                error=error,
-                only_open=only_open,
-            )
-        )
+    async def _note(self, call_id: str, kind: str, outcome: Outcome, *, only_open: bool = False) -> None:
+        changes = await self._catalog.save_outcome(call_id, kind, outcome, only_open=only_open)
+        self._tally.changed(changes)
 
     async def _fail(self, job: _Job, fault: KrosaiError) -> None:
         self._tally.fail(job.kind, job.call_id, fault)
         if job.call is not None:
-            await self._set_state(job.call_id, job.kind, State.FAILED, error=str(fault))
+            await self._note(job.call_id, job.kind, Outcome(state=State.FAILED, error=str(fault)))
 
 
 def _written(call_id: str, text: str, path: Path) -> tuple[int, str]:

@@ -19,10 +19,9 @@ from types import TracebackType
 from typing import Concatenate, ParamSpec, TypeVar
 
 from krosai_calls import _holdings, _scope
-from krosai_calls._holdings import Changes, Saved, as_text
+from krosai_calls._holdings import Changes, Outcome, Saved, as_text
 from krosai_calls._increments import Span
 from krosai_calls._json import encode_json
-from krosai_calls._prospects import State
 from krosai_calls._schema import migrate
 from krosai_calls._scope import Plan, Scope
 from krosai_calls.errors import ArchiveError
@@ -73,30 +72,10 @@ class Catalog:
             _holdings.save_calls, calls, self._directory, datetime.now(UTC), with_events=with_events
         )
 
-    async def save_state(
-        self,
-        call_id: str,
-        kind: str,
-        state: State,
-        *,
-        size_bytes: int | None = None,
-        sha256: str | None = None,
-        suspect: str | None = None,
-        error: str | None = None,
-        only_open: bool = False,
-    ) -> Changes:
+    async def save_outcome(self, call_id: str, kind: str, outcome: Outcome, *, only_open: bool = False) -> Changes:
         """Write down what has become of an artefact."""
         return await self._do(
-            _holdings.save_state,
-            call_id,
-            kind,
-            state,
-            datetime.now(UTC),
-            size_bytes=size_bytes,
-            sha256=sha256,
-            suspect=suspect,
-            error=error,
-            only_open=only_open,
+            _holdings.save_outcome, call_id, kind, outcome, datetime.now(UTC), only_open=only_open
         )
 
     async def save_events(self, call_id: str, events: Sequence[CallEvent]) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
+import attrs
+
 from krosai_calls import _arguments, _listing
 from krosai_calls._arguments import When
 from krosai_calls._download import Progress, run_to_the_end, write_transcript
@@ -288,9 +290,8 @@ class AsyncCallsClient(ClientLifetime):
     ) -> ArchiveReport:
         """Bring a folder up to the call history: recordings, transcripts and ``catalog.sqlite``.
 
-        It costs one API request for a hundred calls, and a later run asks only for what can have changed: new
-        calls, calls that had not ended, recordings and transcripts that had not appeared, and what failed. So a
-        run that was cut short is simply run again.
+        It costs one API request for a hundred calls. A later run asks only for what can have changed, and goes on
+        where one was cut short.
 
         Args:
             directory: The folder; it is made where it is missing.
@@ -307,20 +308,11 @@ class AsyncCallsClient(ClientLifetime):
             What was done. One call's failure stands in it and stops nothing.
 
         Raises:
-            RequestBudgetExceededError: A limit is reached, or the requests are used up; ``report`` tells what was
-                done.
+            RequestBudgetExceededError: A limit is reached; ``report`` tells what was done.
             ArchiveError: The folder or its catalogue cannot be used, another run holds it, or the disk is full.
         """
         filters = _arguments.filters_of(status, direction, phone_number_id, endpoint_id, from_date, to_date)
-        order = ArchiveOrder(
-            Path(directory),
-            recordings,
-            transcripts,
-            events,
-            self._settings.max_concurrency,
-            progress,
-            _arguments.checked_limit_of("max_bytes", max_bytes),
-            _arguments.checked_limit_of("max_seconds", max_seconds),
-            dry_run,
-        )
+        order = ArchiveOrder(Path(directory), recordings, transcripts, events, self._settings.max_concurrency)
+        limits = _arguments.archive_limits(max_bytes, max_seconds)
+        order = attrs.evolve(order, progress=progress, dry_run=dry_run, **limits)
         return await archive_calls(self._service.source(filters), order)
