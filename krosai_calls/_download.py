@@ -108,18 +108,10 @@ class Recordings:
             try:
                 await self._receive(transfer, incoming)
                 download = await run_to_the_end(lambda: incoming.finish(path, transfer.link.duration_seconds))
-            except (IntegrityError, RecordingGoneError):
-                part.discard()
-                raise
-            except OSError as fault:
-                part.discard() if fault.errno == errno.EIO else part.park()
-                raise
-            except asyncio.CancelledError:
-                transfer.done()  # nobody knows whether the next attempt would have brought it
-                part.park()
-                raise
-            except BaseException:
-                part.park()
+            except BaseException as ended:
+                if isinstance(ended, asyncio.CancelledError):
+                    transfer.done()  # nobody knows whether the next attempt would have brought it
+                part.discard() if _leaves_nothing_of_use(ended) else part.park()
                 raise
             finally:
                 part.close()
@@ -158,6 +150,12 @@ async def _open_part(path: Path, call_id: str) -> RecordingPart:
         return RecordingPart(path, call_id)
     # What is there has to be read.
     return await run_to_the_end(lambda: RecordingPart(path, call_id), undo=RecordingPart.close)
+
+
+def _leaves_nothing_of_use(ended: BaseException) -> bool:
+    """Whether what came is no part of the recording, or is gone with it, or may be lost to a disk that fails."""
+    is_lost = isinstance(ended, OSError) and ended.errno == errno.EIO
+    return is_lost or isinstance(ended, IntegrityError | RecordingGoneError)
 
 
 def _place(path: Path) -> Path:

@@ -90,7 +90,7 @@ class Judgement:
         stop: Where it ends.
         size_bytes: The length of the whole; None where there is no body to take.
         validator: The version of the recording; None where nothing tells versions apart.
-        problem: What is wrong with the answer, or empty.
+        problem: Why it is in doubt, or empty.
     """
 
     verdict: Verdict
@@ -162,11 +162,10 @@ def _whole(headers: Mapping[str, str], size_in_link: int | None) -> Judgement:
 def _part(held: Held, headers: Mapping[str, str], size_in_link: int | None) -> Judgement:
     if problem := _compressed(headers):
         return Judgement(Verdict.DOUBT, problem=problem)
-    if size_in_link is not None and 0 <= size_in_link != held.size_bytes:
-        return Judgement(Verdict.START_OVER, problem="the API says another length than storage said before")
     place = _CONTENT_RANGE.fullmatch(headers.get("content-range", "").strip())
-    if place is None:
-        return Judgement(Verdict.START_OVER, problem="storage sent a part of it without saying which")
+    is_as_told = size_in_link is None or size_in_link < 0 or size_in_link == held.size_bytes
+    if place is None or not is_as_told:
+        return Judgement(Verdict.START_OVER)
     start, stop = int(place[1]), int(place[2]) + 1
     total = held.size_bytes if place[3] is None else int(place[3])
     sent = _length(headers)
@@ -174,7 +173,7 @@ def _part(held: Held, headers: Mapping[str, str], size_in_link: int | None) -> J
     is_same = total == held.size_bytes and held.validator in (headers.get("etag"), headers.get("last-modified"))
     is_in_place = start == held.received < stop <= (held.size_bytes or 0) and sent in (None, stop - start)
     if not is_same or not is_in_place:
-        return Judgement(Verdict.START_OVER, problem="storage sent another part, or a part of another version")
+        return Judgement(Verdict.START_OVER)
     return Judgement(Verdict.APPEND, start, stop, held.size_bytes, held.validator)
 
 
