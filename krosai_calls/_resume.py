@@ -16,6 +16,7 @@ anything          anything else                                    FAIL
 
 from __future__ import annotations
 
+import binascii
 import re
 from collections.abc import Mapping
 from enum import Enum, auto
@@ -31,6 +32,9 @@ _STRONG_TAG = re.compile(r'"[\x21\x23-\x7e]{0,254}"')
 _NUMBER = "([0-9]{1,18})"
 _CONTENT_RANGE = re.compile(rf"bytes {_NUMBER}-{_NUMBER}/(?:{_NUMBER}|\*)")
 _UNSATISFIED = re.compile(rf"bytes \*/{_NUMBER}")
+# A digest as RFC 9530 writes it, and without the colons as RFC 3230 did; and how many bytes each has.
+_DIGEST = re.compile(r"(?:^|[,\s])(sha-512|sha-256|md5)=:?([a-z0-9+/]+=*)", re.IGNORECASE)
+_DIGEST_BYTES = {"sha512": 64, "sha256": 32, "md5": 16}
 
 
 class Verdict(Enum):
@@ -90,6 +94,7 @@ class Judgement:
         stop: Where it ends.
         size_bytes: The length of the whole; None where there is no body to take.
         validator: The version of the recording; None where nothing tells versions apart.
+        digest: What all of its bytes come to, as ``digest_of`` gives it; None where storage does not say.
         problem: Why it is in doubt, or empty.
     """
 
@@ -98,6 +103,7 @@ class Judgement:
     stop: int = 0
     size_bytes: int | None = None
     validator: str | None = None
+    digest: tuple[str, str] | None = None
     problem: str = ""
 
 
@@ -143,6 +149,31 @@ def validator_of(headers: Mapping[str, str]) -> str | None:
     return modified if modified.isascii() and modified.isprintable() else None
 
 
+def digest_of(status: int, headers: Mapping[str, str]) -> tuple[str, str] | None:
+    """The digest of the whole that an answer tells: hashlib's name for it, and the hex digits; None without one.
+
+    An ETag is none, whatever it looks like. What is told of the content counts where that is the whole.
+    """
+    names = ("repr-digest", "digest", "content-digest") if status == 200 else ("repr-digest", "digest")
+    told = _DIGEST.findall(",".join(headers.get(name, "") for name in names))
+    told.append(("sha-256", headers.get("x-amz-checksum-sha256", "")))
+    if status == 200:
+        told.append(("md5", headers.get("content-md5", "")))
+    for wanted, size in _DIGEST_BYTES.items():
+        for name, text in told:
+            digest = _from_base64(text)
+            if name.lower().replace("-", "") == wanted and len(digest) == size:
+                return wanted, digest.hex()
+    return None
+
+
+def _from_base64(text: str) -> bytes:
+    try:
+        return binascii.a2b_base64(text, strict_mode=True)
+    except ValueError:
+        return b""
+
+
 def _whole(headers: Mapping[str, str], size_in_link: int | None) -> Judgement:
     told = size_in_link if size_in_link is not None and size_in_link >= 0 else None
     sent = _length(headers)
@@ -156,7 +187,7 @@ def _whole(headers: Mapping[str, str], size_in_link: int | None) -> Judgement:
         problem = "it is empty"
     if problem or size is None:
         return Judgement(Verdict.DOUBT, problem=problem)
-    return Judgement(Verdict.TAKE, 0, size, size, validator_of(headers))
+    return Judgement(Verdict.TAKE, 0, size, size, validator_of(headers), digest_of(200, headers))
 
 
 def _part(held: Held, headers: Mapping[str, str], size_in_link: int | None) -> Judgement:
@@ -174,7 +205,7 @@ def _part(held: Held, headers: Mapping[str, str], size_in_link: int | None) -> J
     is_in_place = start == held.received < stop <= (held.size_bytes or 0) and sent in (None, stop - start)
     if not is_same or not is_in_place:
         return Judgement(Verdict.START_OVER)
-    return Judgement(Verdict.APPEND, start, stop, held.size_bytes, held.validator)
+    return Judgement(Verdict.APPEND, start, stop, held.size_bytes, held.validator, digest_of(206, headers))
 
 
 def _compressed(headers: Mapping[str, str]) -> str:
