@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import hashlib
 import math
 import mmap
 import os
@@ -40,6 +41,8 @@ T = TypeVar("T")
 
 PROGRESS_SECONDS = 0.1
 BEGINNING_BYTES = 16
+# Each has files open, and a link that grows old: the others wait for their turn with neither.
+MOST_AT_ONCE = 100
 
 
 class Recordings:
@@ -64,6 +67,7 @@ class Recordings:
         self._fresh_link = fresh_link
         self._api_url = api_url
         self._saving: dict[Path, _Saving] = {}
+        self._places = asyncio.Semaphore(MOST_AT_ONCE)
 
     @asynccontextmanager
     async def stream(self, call: Call | str) -> AsyncIterator[RecordingStream]:
@@ -86,7 +90,8 @@ class Recordings:
         try:
             async with saving.lock:
                 if saving.call_id != call_id or saving.download is None:
-                    saving.download = await self._save(call, path, progress)
+                    async with self._places:
+                        saving.download = await self._save(call, path, progress)
                     saving.call_id = call_id
             tell(progress, saving.download.size_bytes, saving.download.size_bytes)
             return saving.download
@@ -108,18 +113,10 @@ class Recordings:
             try:
                 await self._receive(transfer, incoming)
                 download = await run_to_the_end(lambda: incoming.finish(path, transfer.link.duration_seconds))
-            except (IntegrityError, RecordingGoneError):
-                part.discard()
-                raise
-            except OSError as fault:
-                part.discard() if fault.errno == errno.EIO else part.park()
-                raise
-            except asyncio.CancelledError:
-                transfer.done()  # nobody knows whether the next attempt would have brought it
-                part.park()
-                raise
-            except BaseException:
-                part.park()
+            except BaseException as ended:
+                if isinstance(ended, asyncio.CancelledError):
+                    transfer.done()  # nobody knows whether the next attempt would have brought it
+                part.discard() if _leaves_nothing_of_use(ended) else part.park()
                 raise
             finally:
                 part.close()
@@ -160,6 +157,12 @@ async def _open_part(path: Path, call_id: str) -> RecordingPart:
     return await run_to_the_end(lambda: RecordingPart(path, call_id), undo=RecordingPart.close)
 
 
+def _leaves_nothing_of_use(ended: BaseException) -> bool:
+    """Whether what came is no part of the recording, or is gone with it, or may be lost to a disk that fails."""
+    is_lost = isinstance(ended, OSError) and ended.errno == errno.EIO
+    return is_lost or isinstance(ended, IntegrityError | RecordingGoneError)
+
+
 def _place(path: Path) -> Path:
     return Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow links
 
@@ -185,6 +188,7 @@ class _Incoming:
         self._progress = progress
         self._clock = clock
         self._resumed_bytes = part.held.received
+        self._told_digest: tuple[str, str] | None = None
         self._told_at = -math.inf
         self._recorded_at = clock()
 
@@ -195,7 +199,7 @@ class _Incoming:
     def forget(self) -> None:
         """Let go of what is there: it cannot be the recording."""
         self._part.begin(None, 0)
-        self._resumed_bytes = 0
+        self._resumed_bytes, self._told_digest = 0, None
 
     async def take(self, opened: Opened) -> None:
         """Write down what an answer brings."""
@@ -203,8 +207,9 @@ class _Incoming:
         if body is None:
             return
         if judgement.verdict is Verdict.TAKE:
-            self._resumed_bytes = 0
+            self._resumed_bytes, self._told_digest = 0, None
             part.begin(judgement.validator, judgement.size_bytes or 0)
+        self._told_digest = judgement.digest or self._told_digest
         beginning = b"" if part.held.received == 0 else None
         while piece := await body.read():
             if beginning is not None:
@@ -226,6 +231,7 @@ class _Incoming:
         part, size = self._part, self._part.held.received
         digest = part.sha256()
         with mmap.mmap(part.descriptor, size, access=mmap.ACCESS_READ) as data:
+            self._require_told_digest(data, digest)
             if not looks_like_mp3(data):
                 raise no_mp3(self._call_id, bytes(data[:200]))
             found = suspicion(data, duration_seconds)
@@ -236,6 +242,17 @@ class _Incoming:
         part.publish()
         suspect = "duration" if found is Suspicion.DURATION else None
         return Download(path, size_bytes=size, resumed_bytes=self._resumed_bytes, sha256=digest, suspect=suspect)
+
+    def _require_told_digest(self, data: mmap.mmap, sha256: str) -> None:
+        if self._told_digest is None:
+            return
+        name, told = self._told_digest
+        found = sha256 if name == "sha256" else hashlib.new(name, data, usedforsecurity=False).hexdigest()
+        if found != told:
+            raise IntegrityError(
+                f"the recording of call {self._call_id} has another digest than storage told: {name} {found}",
+                call_id=self._call_id,
+            )
 
     def _require_audio(self, beginning: bytes) -> None:
         if not could_be_mp3(beginning):

@@ -19,6 +19,9 @@ if os.name != "nt":
 PART_SUFFIX = ".part"
 PRIVATE_FILE = 0o600
 _FOLDER_MODE = 0o700
+_IN_USE = "another download to it is under way, in this process or in another one"
+# What a file system says that has no such thing as fsync, or no locks: nothing is wrong with the file.
+_UNSUPPORTED = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP})
 
 
 def part_path(target: Path) -> Path:
@@ -58,15 +61,19 @@ class PartFile:
 
     def publish(self) -> None:
         """Give the file its final name, once every byte of it is on disk."""
-        os.fsync(self._descriptor)
-        self.close()
+        sync(self._descriptor)
+        require_still_named(self._descriptor, self._part)
+        if os.name == "nt":  # which renames no open file
+            self.close()
         self._part.replace(self._target)
         sync_folder(self._target.parent)
+        self.close()
 
     def discard(self) -> None:
         """Close the file and remove it."""
+        if self._descriptor < 0 or is_still_named(self._descriptor, self._part):
+            self._part.unlink(missing_ok=True)
         self.close()
-        self._part.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Let go of the file; a second call does nothing."""
@@ -100,6 +107,15 @@ def write_all(descriptor: int, data: bytes) -> None:
         view = view[os.write(descriptor, view) :]
 
 
+def sync(descriptor: int) -> None:
+    """Have an open file's bytes, or a folder's names, on disk, as far as its file system knows how to."""
+    try:
+        os.fsync(descriptor)
+    except OSError as fault:
+        if fault.errno not in _UNSUPPORTED:
+            raise
+
+
 def sync_folder(folder: Path) -> None:
     """Have a folder's names on disk."""
     # The name is on disk only when its folder is. Windows cannot open a folder, and syncs it by itself.
@@ -107,7 +123,7 @@ def sync_folder(folder: Path) -> None:
         return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        sync(descriptor)
     finally:
         os.close(descriptor)
 
@@ -144,16 +160,16 @@ def open_for_us_alone(path: Path) -> int:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(descriptor)
-            raise BlockingIOError(errno.EAGAIN, "another process is saving it at this moment") from None
+            raise BlockingIOError(errno.EAGAIN, _IN_USE) from None
         except OSError as fault:
-            if fault.errno not in (errno.ENOTSUP, errno.ENOSYS, errno.ENOLCK, errno.EINVAL):
+            if fault.errno not in _UNSUPPORTED | {errno.ENOLCK}:
                 os.close(descriptor)
                 raise
         # Between opening and locking another process may have finished with it.
         if is_still_named(descriptor, path):
             return descriptor
         os.close(descriptor)
-    raise BlockingIOError(errno.EAGAIN, "another process is saving it at this moment")
+    raise BlockingIOError(errno.EAGAIN, _IN_USE)
 
 
 def _open_ours(path: Path) -> int:
@@ -188,6 +204,12 @@ def is_still_named(descriptor: int, path: Path) -> bool:
         return os.path.samestat(os.fstat(descriptor), path.lstat())
     except FileNotFoundError:
         return False
+
+
+def require_still_named(descriptor: int, part: Path) -> None:
+    """What gets a final name has to be the open file, not what another process has put in its place."""
+    if not is_still_named(descriptor, part):
+        raise OSError(errno.EBUSY, "something has taken its part file away")
 
 
 def read_at(descriptor: int, size: int, offset: int) -> bytes:

@@ -27,6 +27,8 @@ from krosai_calls._files import (
     part_path,
     read_at,
     require_a_place,
+    require_still_named,
+    sync,
     sync_folder,
     write_all,
 )
@@ -137,9 +139,8 @@ class RecordingPart:
 
     def publish(self) -> None:
         """Give the file its final name, once every byte of it is on disk."""
-        os.fsync(self._descriptor)
-        if not is_still_named(self._descriptor, self._part):
-            raise OSError(errno.EBUSY, "something has taken its part file away")
+        sync(self._descriptor)
+        require_still_named(self._descriptor, self._part)
         self._close_record()
         if os.name == "nt":  # which renames no open file
             self._close_part()

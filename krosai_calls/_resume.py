@@ -16,6 +16,7 @@ anything          anything else                                    FAIL
 
 from __future__ import annotations
 
+import binascii
 import re
 from collections.abc import Mapping
 from enum import Enum, auto
@@ -31,6 +32,9 @@ _STRONG_TAG = re.compile(r'"[\x21\x23-\x7e]{0,254}"')
 _NUMBER = "([0-9]{1,18})"
 _CONTENT_RANGE = re.compile(rf"bytes {_NUMBER}-{_NUMBER}/(?:{_NUMBER}|\*)")
 _UNSATISFIED = re.compile(rf"bytes \*/{_NUMBER}")
+# A digest as RFC 9530 writes it, and without the colons as RFC 3230 did; and how many bytes each has.
+_DIGEST = re.compile(r"(?:^|[,\s])(sha-512|sha-256|md5)=:?([a-z0-9+/]+=*)", re.IGNORECASE)
+_DIGEST_BYTES = {"sha512": 64, "sha256": 32, "md5": 16}
 
 
 class Verdict(Enum):
@@ -90,7 +94,8 @@ class Judgement:
         stop: Where it ends.
         size_bytes: The length of the whole; None where there is no body to take.
         validator: The version of the recording; None where nothing tells versions apart.
-        problem: What is wrong with the answer, or empty.
+        digest: What all of its bytes come to, as ``digest_of`` gives it; None where storage does not say.
+        problem: Why it is in doubt, or empty.
     """
 
     verdict: Verdict
@@ -98,6 +103,7 @@ class Judgement:
     stop: int = 0
     size_bytes: int | None = None
     validator: str | None = None
+    digest: tuple[str, str] | None = None
     problem: str = ""
 
 
@@ -143,6 +149,31 @@ def validator_of(headers: Mapping[str, str]) -> str | None:
     return modified if modified.isascii() and modified.isprintable() else None
 
 
+def digest_of(status: int, headers: Mapping[str, str]) -> tuple[str, str] | None:
+    """The digest of the whole that an answer tells: hashlib's name for it, and the hex digits; None without one.
+
+    An ETag is none, whatever it looks like. What is told of the content counts where that is the whole.
+    """
+    names = ("repr-digest", "digest", "content-digest") if status == 200 else ("repr-digest", "digest")
+    told = _DIGEST.findall(",".join(headers.get(name, "") for name in names))
+    told.append(("sha-256", headers.get("x-amz-checksum-sha256", "")))
+    if status == 200:
+        told.append(("md5", headers.get("content-md5", "")))
+    for wanted, size in _DIGEST_BYTES.items():
+        for name, text in told:
+            digest = _from_base64(text)
+            if name.lower().replace("-", "") == wanted and len(digest) == size:
+                return wanted, digest.hex()
+    return None
+
+
+def _from_base64(text: str) -> bytes:
+    try:
+        return binascii.a2b_base64(text, strict_mode=True)
+    except ValueError:
+        return b""
+
+
 def _whole(headers: Mapping[str, str], size_in_link: int | None) -> Judgement:
     told = size_in_link if size_in_link is not None and size_in_link >= 0 else None
     sent = _length(headers)
@@ -156,17 +187,16 @@ def _whole(headers: Mapping[str, str], size_in_link: int | None) -> Judgement:
         problem = "it is empty"
     if problem or size is None:
         return Judgement(Verdict.DOUBT, problem=problem)
-    return Judgement(Verdict.TAKE, 0, size, size, validator_of(headers))
+    return Judgement(Verdict.TAKE, 0, size, size, validator_of(headers), digest_of(200, headers))
 
 
 def _part(held: Held, headers: Mapping[str, str], size_in_link: int | None) -> Judgement:
     if problem := _compressed(headers):
         return Judgement(Verdict.DOUBT, problem=problem)
-    if size_in_link is not None and 0 <= size_in_link != held.size_bytes:
-        return Judgement(Verdict.START_OVER, problem="the API says another length than storage said before")
     place = _CONTENT_RANGE.fullmatch(headers.get("content-range", "").strip())
-    if place is None:
-        return Judgement(Verdict.START_OVER, problem="storage sent a part of it without saying which")
+    is_as_told = size_in_link is None or size_in_link < 0 or size_in_link == held.size_bytes
+    if place is None or not is_as_told:
+        return Judgement(Verdict.START_OVER)
     start, stop = int(place[1]), int(place[2]) + 1
     total = held.size_bytes if place[3] is None else int(place[3])
     sent = _length(headers)
@@ -174,8 +204,8 @@ def _part(held: Held, headers: Mapping[str, str], size_in_link: int | None) -> J
     is_same = total == held.size_bytes and held.validator in (headers.get("etag"), headers.get("last-modified"))
     is_in_place = start == held.received < stop <= (held.size_bytes or 0) and sent in (None, stop - start)
     if not is_same or not is_in_place:
-        return Judgement(Verdict.START_OVER, problem="storage sent another part, or a part of another version")
-    return Judgement(Verdict.APPEND, start, stop, held.size_bytes, held.validator)
+        return Judgement(Verdict.START_OVER)
+    return Judgement(Verdict.APPEND, start, stop, held.size_bytes, held.validator, digest_of(206, headers))
 
 
 def _compressed(headers: Mapping[str, str]) -> str:

@@ -1,4 +1,4 @@
-"""Faults of a body on its way to a file: cuts, stalls, drips, overruns, slow consumers (E1 to E6, E13, E14)."""
+"""A body on its way to a file: cuts, stalls, drips, overruns, slow consumers (E1 to E6, E13, E14, E16)."""
 
 from __future__ import annotations
 
@@ -32,6 +32,23 @@ def chunked(body: bytes, *, last: bytes = b"0\r\n\r\n", ends: Then = "close") ->
 def until_closed(body: bytes) -> Turn:
     """The recording without a length, ended by the connection's end."""
     return says(answer(200, body, [("ETag", '"v1"')], framing="none"))
+
+
+class Endless:
+    """A body that goes on for as long as the peer takes it.
+
+    Attributes:
+        bytes: How much of it was sent.
+    """
+
+    def __init__(self, piece: bytes) -> None:
+        self.bytes = 0
+        self._piece = piece
+
+    def __iter__(self) -> Iterator[bytes]:
+        while True:
+            self.bytes += len(self._piece)
+            yield self._piece
 
 
 @pytest.mark.parametrize("ends", ["close", "reset"])
@@ -165,28 +182,29 @@ async def test_e06_more_bytes_than_were_promised_may_have_been_a_slip(tmp_path: 
     assert (tmp_path / "call.mp3").read_bytes() == MP3
 
 
+@pytest.mark.parametrize("told", [{"size_bytes": 200_000}, {}], ids=["the API tells a length", "nobody tells one"])
+async def test_e16_a_body_without_end_is_taken_no_further_than_what_was_promised(
+    tmp_path: Path, told: dict[str, int]
+) -> None:
+    sent, received = Endless(recording(300)), [0]
+    async with serving() as storage:
+        storage.link_fields = told
+        storage.plan(*[says(Answer(b'HTTP/1.1 200 OK\r\nETag: "v1"\r\n\r\n', "hang", more=sent))] * 9)
+        with pytest.raises(IntegrityError, match="more than the 200000 bytes" if told else "nobody says how long"):
+            await storage.save(tmp_path, call="call_1", progress=lambda now, total: received.append(now))
+        assert len(storage.asked) == 2
+        await storage.client.aclose()
+        await storage.server.disconnected()
+    assert max(received) <= sum(told.values())
+    assert sent.bytes < 64 * 2**20  # what the system's own buffers take
+    assert names(tmp_path) == []
+
+
 async def test_e06_what_follows_the_promised_length_reaches_no_file(tmp_path: Path) -> None:
     async with serving() as storage:
         storage.plan(lambda at, request: Answer(at.honest(request).wire + b"more", "close"))
         await storage.save(tmp_path)
     assert (tmp_path / "call.mp3").read_bytes() == MP3
-
-
-class Endless:
-    """A body that goes on for as long as the peer takes it.
-
-    Attributes:
-        bytes: How much of it was sent.
-    """
-
-    def __init__(self, piece: bytes) -> None:
-        self.bytes = 0
-        self._piece = piece
-
-    def __iter__(self) -> Iterator[bytes]:
-        while True:
-            self.bytes += len(self._piece)
-            yield self._piece
 
 
 def endless(pieces: Iterable[bytes], size: int) -> Turn:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 
@@ -179,6 +182,45 @@ async def test_g08_a_link_is_used_at_once_whatever_it_says_of_its_end(
         await storage.save(tmp_path, call="call_1")
         assert (len(storage.asked), storage.fresh_links) == (1, 1)
     assert (tmp_path / "call.mp3").read_bytes() == MP3
+
+
+@pytest.mark.parametrize("hours", [-2, 2], ids=["ours is fast", "ours is slow"])
+async def test_g03_a_clock_that_is_wrong_costs_no_link_and_spares_none(tmp_path: Path, hours: int) -> None:
+    theirs = datetime.now(UTC) + timedelta(hours=hours)
+    async with serving() as storage:
+        storage.more_headers = [("Date", format_datetime(theirs, usegmt=True))]
+        storage.link_fields = {"expires_at": (theirs + timedelta(hours=1)).isoformat()}
+        await storage.save(tmp_path, call="call_1")
+        assert (len(storage.asked), storage.fresh_links) == (1, 1)
+        storage.plan(cut(5000), status(403, *storage.more_headers, body=EXPIRED))
+        await storage.save(tmp_path, call="call_1")
+        assert storage.ranges == [None, None, "bytes=5000-", "bytes=5000-"]
+        assert storage.fresh_links == 3
+    assert (tmp_path / "call.mp3").read_bytes() == MP3
+
+
+async def test_g09_of_many_recordings_only_the_next_ones_have_a_link_that_grows_old(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("krosai_calls._download.MOST_AT_ONCE", 4)
+    unused: list[int] = []
+    async with serving() as storage:
+        refused = 0
+
+        def look(storage: Storage, request: Request) -> Answer:
+            nonlocal refused
+            unused.append(storage.fresh_links - len(storage.asked))
+            is_expired = len(storage.asked) % 5 == 0
+            refused += is_expired
+            return answer(403) if is_expired else storage.honest(request)
+
+        storage.plan(*[look] * 99)
+        paths = [tmp_path / f"{number}.mp3" for number in range(50)]
+        await asyncio.gather(*(storage.client.download_recording("call_1", path) for path in paths))
+        assert max(unused) < 4
+        assert refused > 0
+        assert storage.fresh_links == 50 + refused
+    assert {path.read_bytes() for path in paths} == {MP3}
 
 
 async def test_g10_after_a_suspend_the_recording_is_gone_on_with_by_a_fresh_link(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What the disk does to one recording (I1 to I6, I11, I12)."""
+"""What the disk does to one recording (I1 to I9, I11 to I14)."""
 
 from __future__ import annotations
 
@@ -145,6 +145,71 @@ async def test_i06_a_working_folder_that_is_gone_does_not_matter_to_a_full_path(
     async with serving() as storage:
         await storage.save(tmp_path)
     assert (tmp_path / "call.mp3").read_bytes() == MP3
+
+
+async def test_i07_a_part_is_in_its_targets_folder_so_that_the_name_is_one_step_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moved: list[tuple[Path, Path]] = []
+    replace = Path.replace
+
+    def note(path: Path, target: Path) -> Path:
+        moved.append((path, target))
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", note)
+    async with serving() as storage:
+        storage.plan(cut(5000))
+        await storage.save(tmp_path / "folder")
+    assert [(path.parent, target) for path, target in moved] == [
+        (tmp_path / "folder", tmp_path / "folder" / "call.mp3")
+    ]
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP, errno.ENOSYS])
+async def test_i08_a_file_system_that_cannot_sync_gets_the_recording_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def refuse(descriptor: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("os.fsync", refuse)
+    async with serving() as storage:
+        await storage.save(tmp_path)
+    assert (tmp_path / "call.mp3").read_bytes() == MP3
+    assert names(tmp_path) == ["call.mp3"]
+
+
+async def test_i13_of_many_recordings_no_more_are_open_than_a_process_may_have_files(tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    # Both ends of the connections are in this process.
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/dev/fd")) + 200, hard))
+    try:
+        async with serving(max_concurrency=32) as storage:
+            paths = [tmp_path / f"{number}.mp3" for number in range(250)]
+            saving = [storage.client.download_recording(storage.call, path) for path in paths]
+            await asyncio.gather(*saving)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert {path.read_bytes() for path in paths} == {MP3}
+
+
+async def test_i14_a_name_that_cannot_be_given_now_is_given_by_the_next_run_without_a_request(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As on Windows, while a virus scanner has the target open.
+    def refuse(path: Path, target: Path) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    async with serving() as storage:
+        with monkeypatch.context() as patched:
+            patched.setattr("pathlib.Path.replace", refuse)
+            await refused(storage, tmp_path / "call.mp3", errno.EACCES)
+        before = len(storage.server.requests)
+        assert (await storage.save(tmp_path)).resumed_bytes == len(MP3)
+        assert len(storage.server.requests) == before
+    assert names(tmp_path) == ["call.mp3"]
 
 
 @pytest.mark.parametrize("length", [246, 247, 250, 251, 255, 256])

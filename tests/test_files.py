@@ -234,3 +234,18 @@ def test_the_bytes_are_on_disk_before_the_name_and_the_name_before_the_end(
         patch.setattr("krosai_calls._files.os.replace", note_replace)
         write_whole(tmp_path / "a.txt", b"x")
     assert steps == ["sync the file", "rename", "sync the folder"]
+
+
+def test_j07_a_part_that_was_taken_away_does_not_get_the_name(tmp_path: Path) -> None:
+    # As another process would that writes the same file.
+    part = PartFile(tmp_path / "a.txt")
+    part.write(b"mine")
+    other = PartFile(tmp_path / "a.txt")
+    other.write(b"half of anoth")
+    with pytest.raises(OSError, match="taken its part file away"):
+        part.publish()
+    part.discard()
+    assert names(tmp_path) == ["a.txt.part"]
+    assert (tmp_path / "a.txt.part").read_bytes() == b"half of anoth"
+    other.publish()
+    assert (tmp_path / "a.txt").read_bytes() == b"half of anoth"

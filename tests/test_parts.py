@@ -192,7 +192,7 @@ def test_a_part_that_is_discarded_leaves_nothing(target: Path) -> None:
 
 def test_j06_two_writers_of_one_recording_are_kept_apart(target: Path) -> None:
     part = RecordingPart(target, "call_1")
-    with pytest.raises(BlockingIOError, match="another process"):
+    with pytest.raises(BlockingIOError, match="another download to it is under way"):
         RecordingPart(target, "call_1")
     part.begin(TAG, 3)
     part.write(b"one")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from krosai_calls._resume import Held, Judgement, Verdict, judge, validator_of
+from krosai_calls._resume import Held, Judgement, Verdict, digest_of, judge, validator_of
 
 TAG, OTHER_TAG, WEAK_TAG = '"v1"', '"v2"', 'W/"v1"'
 OLD, NOW = "Sat, 01 Nov 2025 10:00:00 GMT", "Sat, 01 Nov 2025 12:00:00 GMT"
@@ -197,3 +197,30 @@ def test_what_is_missing_is_asked_for_on_condition_that_the_version_is_the_same(
 )
 def test_a_recording_is_whole_where_all_of_its_bytes_are_there(held: Held, is_whole: bool) -> None:
     assert held.is_whole is is_whole
+
+
+# The digests of no bytes at all, as RFC 6234 and RFC 1321 give them.
+SHA256_HEX = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+SHA256, MD5 = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=", "1B2M2Y8AsgTpgAmY7PhCfg=="
+IN_SHA256, IN_MD5 = ("sha256", SHA256_HEX), ("md5", "d41d8cd98f00b204e9800998ecf8427e")
+
+
+@pytest.mark.parametrize(
+    ("headers", "of_the_whole", "of_a_part"),
+    [
+        pytest.param({"repr-digest": f"sha-256=:{SHA256}:"}, IN_SHA256, IN_SHA256, id="e18: of the whole"),
+        pytest.param({"content-digest": f"sha-256=:{SHA256}:"}, IN_SHA256, None, id="e18: of what is sent"),
+        pytest.param({"content-md5": MD5}, IN_MD5, None, id="e18: of what is sent, as of old"),
+        pytest.param({"digest": f"md5={MD5}, sha-256={SHA256}"}, IN_SHA256, IN_SHA256, id="e18: the best of two"),
+        pytest.param({"x-amz-checksum-sha256": SHA256}, IN_SHA256, IN_SHA256, id="e18: S3's"),
+        pytest.param({"x-amz-checksum-sha256": f"{SHA256}-2"}, None, None, id="e18: of S3's parts' digests"),
+        pytest.param({"digest": f"not-md5={MD5}"}, None, None, id="e18: another kind"),
+        pytest.param({"digest": "md5=é"}, None, None, id="e18: no base64"),
+        pytest.param({"content-md5": SHA256}, None, None, id="e18: of another length"),
+        pytest.param({"etag": TAG}, None, None, id="e18: none"),
+    ],
+)
+def test_a_digest_of_the_whole_is_told(
+    headers: dict[str, str], of_the_whole: tuple[str, str] | None, of_a_part: tuple[str, str] | None
+) -> None:
+    assert (digest_of(200, headers), digest_of(206, headers)) == (of_the_whole, of_a_part)
