@@ -7,7 +7,7 @@ import itertools
 import math
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Sequence
 from contextlib import aclosing
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from krosai_calls.errors import KrosaiError
 
@@ -34,23 +34,21 @@ async def run_workers(
         waiting: How many more wait their turn; as many if None.
         place: A job's place among those that wait: the lowest comes first, and of the same the earlier.
     """
-    queue: asyncio.PriorityQueue[tuple[float, int, J | None]] = asyncio.PriorityQueue(maxsize=waiting or count)
-    numbers = itertools.count()
+    queue = _Queue(place, most=waiting or count)
 
     async def feed() -> KrosaiError | None:
         ended_by = None
         async with aclosing(jobs):
             try:
                 async for job in jobs:
-                    await queue.put((place(job), next(numbers), job))
+                    await queue.put(job)
             except KrosaiError as error:
                 ended_by = error
-        for _ in range(count):
-            await queue.put((math.inf, next(numbers), None))
+        await queue.close(count)
         return ended_by
 
     async def work() -> None:
-        while (job := (await queue.get())[2]) is not None:
+        while (job := await queue.get()) is not None:
             await do(job)
 
     feeder = asyncio.create_task(feed())
@@ -65,6 +63,26 @@ async def run_workers(
     _raise_what_ended(tasks, cancelled)
     if (ended_by := feeder.result()) is not None:
         raise ended_by
+
+
+class _Queue(Generic[J]):
+    """Jobs that wait."""
+
+    def __init__(self, place: Callable[[J], float], *, most: int) -> None:
+        self._place = place
+        self._numbers = itertools.count()
+        self._queue: asyncio.PriorityQueue[tuple[float, int, J | None]] = asyncio.PriorityQueue(maxsize=most)
+
+    async def put(self, job: J) -> None:
+        await self._queue.put((self._place(job), next(self._numbers), job))
+
+    async def get(self) -> J | None:
+        """The next job; None when there is no more."""
+        return (await self._queue.get())[2]
+
+    async def close(self, workers: int) -> None:
+        for _ in range(workers):
+            await self._queue.put((math.inf, next(self._numbers), None))
 
 
 def _raise_what_ended(tasks: Sequence[asyncio.Task[Any]], cancelled: Collection[asyncio.Task[Any]]) -> None:

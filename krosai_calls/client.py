@@ -239,7 +239,7 @@ class AsyncCallsClient(ClientLifetime):
             RecordingGoneError: It is past retention, or the call never had one.
             IntegrityError: What storage sends is not a whole recording, or no MP3.
             StreamInterruptedError: It broke off again and again without anything new; what came is kept.
-            LocalFileError: The file cannot be written, or another process is saving it.
+            LocalFileError: The file cannot be written, or another download to it is under way.
         """
         return await self._service.recordings.save(_arguments.checked_call(call), Path(path), progress)
 
@@ -290,19 +290,17 @@ class AsyncCallsClient(ClientLifetime):
     ) -> ArchiveReport:
         """Bring a folder up to the call history: recordings, transcripts and ``catalog.sqlite``.
 
-        It costs one API request for a hundred calls. A later run asks only for what can have changed, and goes on
-        where one was cut short.
+        It costs a request for a hundred calls. A later run asks for what can have changed, and for what is left.
 
         Args:
             directory: The folder; it is made where it is missing.
             status, direction, phone_number_id, endpoint_id, from_date, to_date: As in ``list_calls``.
-            recordings: Whether recordings are fetched.
-            transcripts: Whether transcripts are written.
+            recordings, transcripts: Whether they are saved.
             events: Whether timelines are fetched as well; that is one more request for each call.
             progress: Called with the report so far as it grows, on the loop's thread.
             max_bytes: Bytes of recordings after which no further one is begun.
             max_seconds: Seconds after which the run ends.
-            dry_run: Whether it is only foreseen what a run would do, in ``report.plan``, with one request.
+            dry_run: Whether it is only foreseen what a run would do: in ``report.plan``, for one request.
 
         Returns:
             What was done. One call's failure stands in it and stops nothing.
