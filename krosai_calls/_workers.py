@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import math
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from typing import Any, Generic, TypeVar
 
@@ -52,15 +52,7 @@ async def run_workers(
             await do(job)
 
     feeder = asyncio.create_task(feed())
-    tasks: list[asyncio.Task[Any]] = [feeder, *(asyncio.create_task(work()) for _ in range(count))]
-    try:
-        await _until_one_fails(tasks)
-    finally:
-        cancelled = {task for task in tasks if task.cancelled()}  # by itself, not from here
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-    _raise_what_ended(tasks, cancelled)
+    await _all_of([feeder, *(asyncio.create_task(work()) for _ in range(count))])
     if (ended_by := feeder.result()) is not None:
         raise ended_by
 
@@ -85,7 +77,15 @@ class _Queue(Generic[J]):
             await self._queue.put((math.inf, next(self._numbers), None))
 
 
-def _raise_what_ended(tasks: Sequence[asyncio.Task[Any]], cancelled: Collection[asyncio.Task[Any]]) -> None:
+async def _all_of(tasks: Sequence[asyncio.Task[Any]]) -> None:
+    """Wait for tasks; whatever ends one of them early ends the others, and is raised."""
+    try:
+        await _until_one_fails(tasks)
+    finally:
+        cancelled = {task for task in tasks if task.cancelled()}  # by itself, not from here
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
     for task in tasks:
         if not task.cancelled() and (error := task.exception()) is not None:
             raise error
