@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from krosai_calls import AsyncCallsClient
-from krosai_calls.sandbox import RecordedRequest, Sandbox
+from krosai_calls.sandbox import Dialect, RecordedRequest, Sandbox
 
 NOW = datetime(2025, 3, 14, 9, tzinfo=UTC)
 CALLS = 250
@@ -95,20 +95,28 @@ FILTERS: dict[str, dict[str, Any]] = {
 }
 
 
+DIALECTS = {
+    "as documented": Dialect(),
+    "without a total": Dialect(total=False),
+    "oldest first": Dialect(order="oldest_first", envelope="data"),
+}
+
+
 @pytest.mark.parametrize("at_once", [1, 8], ids=["one at a time", "several at once"])
 @pytest.mark.parametrize("page_size", [10, 100])
 @pytest.mark.parametrize("filters", FILTERS.values(), ids=FILTERS)
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("dialect", DIALECTS.values(), ids=DIALECTS)
+@pytest.mark.parametrize("seed", range(2))
 async def test_c_what_is_there_all_the_time_is_given_once_and_in_order(
-    seed: int, filters: dict[str, Any], page_size: int, at_once: int
+    seed: int, dialect: Dialect, filters: dict[str, Any], page_size: int, at_once: int
 ) -> None:
     async with (
-        Sandbox(calls=CALLS, now=NOW) as sandbox,
+        Sandbox(calls=CALLS, now=NOW, dialect=dialect) as sandbox,
         AsyncCallsClient(
             sandbox.api_key, base_url=sandbox.base_url, max_concurrency=at_once, max_requests=MOST_REQUESTS
         ) as client,
     ):
         account = ChangingAccount(sandbox, seed, filters)
         seen = [call.id async for call in client.iter_calls(page_size=page_size, **filters)]
-        account.check(seen)
+        account.check(seen if dialect.order == "newest_first" else seen[::-1])
         assert account.changes == len(sandbox.requests) > 0

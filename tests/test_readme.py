@@ -10,7 +10,9 @@ from pathlib import Path
 
 from krosai_calls.cli.exits import Exit
 from krosai_calls.client import AsyncCallsClient
-from krosai_calls.sandbox import Sandbox
+from krosai_calls.sandbox import FaultFields, Sandbox, pytest_plugin
+from krosai_calls.sandbox.config import Config
+from krosai_calls.sandbox.controls import Controls
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -58,7 +60,7 @@ def test_the_main_job_leaves_recordings_transcripts_and_a_catalogue(tmp_path: Pa
 def test_the_example_for_async_services_runs(tmp_path: Path) -> None:
     with Sandbox(calls=30) as sandbox:
         printed = run(
-            [sys.executable, "-c", block_with("client.download_recording")], tmp_path, **account_of(sandbox)
+            [sys.executable, "-c", block_with("await client.download_recording")], tmp_path, **account_of(sandbox)
         )
     assert printed.count("seconds") == 10
     assert list(tmp_path.glob("recordings/*.mp3"))
@@ -88,8 +90,22 @@ def test_the_commands_for_a_real_account_run(tmp_path: Path) -> None:
 
 
 def test_the_example_for_ones_own_tests_passes(tmp_path: Path) -> None:
-    (tmp_path / "test_example.py").write_text(block_with("krosai_sandbox"), encoding="utf-8")
-    assert "1 passed" in run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"], tmp_path)
+    (tmp_path / "test_example.py").write_text(block_with("def client(krosai_sandbox)"), encoding="utf-8")
+    assert "6 passed" in run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"], tmp_path)
+
+
+def test_the_table_of_the_sandbox_names_what_there_is() -> None:
+    table = README.split("| of the sandbox |")[1].split("\n\n")[0]
+    names = [name for row in table.splitlines()[1:] for name in re.findall(r"`\.?(\w+)", row.split("|")[1])]
+    places = (Sandbox, Config, pytest_plugin)
+    assert [name for name in names if not any(hasattr(place, name) for place in places)] == []
+    assert {name for name in vars(Controls) if not name.startswith("_")} - set(names) <= {"api_key", "reset"}
+
+
+def test_what_the_table_says_of_faults_is_what_there_is() -> None:
+    row = next(line for line in README.splitlines() if line.startswith("| `.fail_next("))
+    told = set(re.findall(r"`(\w+)=`", row)) - {"times", "endpoint", "path"}
+    assert told == FaultFields.__annotations__.keys() - {"stall_after_bytes"}
 
 
 def test_the_table_of_verbs_is_the_client() -> None:

@@ -117,6 +117,61 @@ def test_the_fixture_gives_a_running_sandbox(krosai_sandbox: Sandbox) -> None:
     assert get_json(f"{krosai_sandbox.base_url}/calls", krosai_sandbox.api_key)["total"] == 60
 
 
+@pytest.mark.krosai_sandbox(calls=5, plan="free")
+def test_a_marker_tells_the_fixture_what_the_sandbox_is_told(krosai_sandbox: Sandbox) -> None:
+    assert len(krosai_sandbox.calls) == 5
+    request = urllib.request.Request(
+        f"{krosai_sandbox.base_url}/calls", headers={"x-api-key": krosai_sandbox.api_key}
+    )
+    with urllib.request.urlopen(request, timeout=5) as response:
+        assert response.headers["X-RateLimit-Limit"] == "10"
+
+
+# In the order they stand: what the session shares is what the one leaves to the other.
+@pytest.mark.parametrize("turn", [1, 2])
+def test_the_session_shares_one_sandbox(krosai_session_sandbox: Sandbox, turn: int) -> None:
+    assert len(krosai_session_sandbox.requests) == turn - 1
+    get_json(f"{krosai_session_sandbox.base_url}/calls", krosai_session_sandbox.api_key)
+    if turn == 2:
+        krosai_session_sandbox.reset()
+
+
+OWN_SETTINGS = """
+import pytest
+
+@pytest.fixture(scope="session")
+def krosai_sandbox_settings():
+    return {"calls": 7}
+"""
+OWN_TESTS = """
+import urllib.request
+
+import pytest
+
+def test_both(krosai_sandbox, krosai_session_sandbox):
+    assert krosai_sandbox is not krosai_session_sandbox
+    assert len(krosai_sandbox.calls) == len(krosai_session_sandbox.calls) == 7
+
+@pytest.mark.krosai_sandbox(calls=3)
+def test_the_marker_wins(krosai_sandbox):
+    assert len(krosai_sandbox.calls) == 3
+
+def test_what_on_request_raises_fails_the_test(krosai_sandbox):
+    krosai_sandbox.on_request = lambda request: pytest.fail("not this one")
+    with pytest.raises(OSError):
+        urllib.request.urlopen(krosai_sandbox.base_url)
+"""
+
+
+def test_settings_of_ones_own_reach_both_fixtures(tmp_path: Path) -> None:
+    (tmp_path / "conftest.py").write_text(OWN_SETTINGS, encoding="utf-8")
+    (tmp_path / "test_own.py").write_text(OWN_TESTS, encoding="utf-8")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--strict-markers"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=25, check=False)
+    assert "3 passed, 1 error" in done.stdout, done.stdout + done.stderr
+    assert "Failed: not this one" in done.stdout
+
+
 def test_the_plugin_loads_nothing_until_the_fixture_is_used() -> None:
     script = (
         "import sys, krosai_calls.sandbox.pytest_plugin;"

@@ -172,6 +172,10 @@ def test_the_journal_keeps_that_a_key_came_but_not_which() -> None:
         ("port", 70_000),
         ("max_recording_seconds", 3),
         ("hours_between_calls", 0),
+        ("real_time", "yes"),
+        ("on_request", "print"),
+        ("dialect", "newest_first"),
+        ("fault_rate", 5),
     ],
 )
 def test_a_setting_that_cannot_work_is_refused_by_its_name(setting: str, value: Any) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from krosai_calls.sandbox import answers, conversations
+from krosai_calls.sandbox.dialect import Dialect
 from krosai_calls.sandbox.filters import Filters
 from krosai_calls.sandbox.timeline import Call, Timeline
 from krosai_calls.sandbox.world import World
@@ -156,7 +157,7 @@ def test_some_calls_have_metadata_and_it_is_the_same_each_time() -> None:
 
 def test_events_are_told_in_order_and_end_as_the_call_did() -> None:
     for call in all_calls(world()):
-        events = answers.events_body(call)["events"]
+        events = answers.events_body(call, Dialect())["events"]
         moments = [datetime.fromisoformat(event["timestamp"]) for event in events]
         names = [event["event"] for event in events]
         assert moments == sorted(moments)

@@ -17,12 +17,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from krosai_calls.sandbox.added import CallFields
+    from krosai_calls.sandbox.dialect import Dialect
+    from krosai_calls.sandbox.faults import FaultFields
     from krosai_calls.sandbox.journal import RecordedRequest
     from krosai_calls.sandbox.server import Sandbox
 
-__all__ = ["RecordedRequest", "Sandbox"]
+__all__ = ["CallFields", "Dialect", "FaultFields", "RecordedRequest", "Sandbox"]
 
-_HOMES = {"RecordedRequest": "journal", "Sandbox": "server"}
+_HOMES = {
+    "CallFields": "added",
+    "Dialect": "dialect",
+    "FaultFields": "faults",
+    "RecordedRequest": "journal",
+    "Sandbox": "server",
+}
 
 
 def __getattr__(name: str) -> Any:

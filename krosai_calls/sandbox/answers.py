@@ -8,6 +8,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from krosai_calls.sandbox import conversations
+from krosai_calls.sandbox.dialect import Dialect
 from krosai_calls.sandbox.dice import Dice, token
 from krosai_calls.sandbox.timeline import DRAWN, Call
 
@@ -39,19 +40,19 @@ def call_body(call: Call) -> dict[str, Any]:
     }
 
 
-def events_body(call: Call) -> dict[str, Any]:
+def events_body(call: Call, dialect: Dialect) -> Any:
     """Tell how a call went, oldest first."""
-    return {
-        "events": [
+    return dialect.events(
+        [
             {
                 "id": f"evt_{token(12, call.id, name)}",
-                "event": name,
-                "timestamp": _written(call, moment),
+                dialect.event_name_key: dialect.event_name(name),
+                dialect.event_time_key: _written(call, moment),
                 "data": {"call_id": call.id},
             }
             for name, moment in _events(call)
         ]
-    }
+    )
 
 
 def stats_body(calls: Iterable[Call]) -> dict[str, Any]:

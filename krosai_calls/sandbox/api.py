@@ -11,6 +11,7 @@ from aiohttp import web
 
 from krosai_calls.sandbox import answers
 from krosai_calls.sandbox.desk import Desk
+from krosai_calls.sandbox.dialect import Dialect
 from krosai_calls.sandbox.gate import Gate, json_answer
 from krosai_calls.sandbox.links import Signer
 from krosai_calls.sandbox.lives import FINAL_STATUSES
@@ -31,12 +32,14 @@ class Api:
         world: The calls.
         signer: Makes the links to recordings.
         studio: Makes the recordings, whose size is told.
+        dialect: How it speaks where the documents leave it open.
     """
 
-    def __init__(self, world: World, signer: Signer, studio: Studio) -> None:
+    def __init__(self, world: World, signer: Signer, studio: Studio, dialect: Dialect) -> None:
         self._world = world
         self._signer = signer
         self._studio = studio
+        self._dialect = dialect
         self._said = lru_cache(maxsize=_REMEMBERED_CALLS)(answers.call_body)
         self._hangups: OrderedDict[tuple[str, str], tuple[int, Any]] = OrderedDict()
 
@@ -64,18 +67,20 @@ class Api:
 
     async def _list(self, request: web.Request) -> web.Response:
         limit, offset = page_of(request.query)
-        calls, total = self._world.page(listing_filters(request.query), offset, offset + limit)
+        filters = listing_filters(request.query, self._dialect)
+        oldest_first = self._dialect.order == "oldest_first"
+        calls, total = self._world.page(filters, offset, offset + limit, oldest_first=oldest_first)
         page = [self.call_body(call) for call in calls]
-        return json_answer({"calls": page, "total": total, "limit": limit, "offset": offset})
+        return json_answer(self._dialect.page(page, total, limit, offset))
 
     async def _stats(self, request: web.Request) -> web.Response:
-        return json_answer(answers.stats_body(self._world.matching(stats_filters(request.query))))
+        return json_answer(answers.stats_body(self._world.matching(stats_filters(request.query, self._dialect))))
 
     async def _get(self, request: web.Request) -> web.Response:
         return json_answer(self.call_body(self._wanted(request)))
 
     async def _events(self, request: web.Request) -> web.Response:
-        return json_answer(answers.events_body(self._wanted(request)))
+        return json_answer(answers.events_body(self._wanted(request), self._dialect))
 
     async def _recording(self, request: web.Request) -> web.Response:
         call = self._wanted(request)
@@ -98,19 +103,20 @@ class Api:
         key = (call.id, request.headers.get("Idempotency-Key", ""))
         if key[1] and key in self._hangups:
             status, body = self._hangups[key]
-            return json_answer(body, status)
-        status, body = self._ended_now(call)
+        else:
+            status, body = self._ended_now(call)
         if key[1]:
             self._hangups[key] = (status, body)
             if len(self._hangups) > _REMEMBERED_HANGUPS:
                 self._hangups.popitem(last=False)
-        return json_answer(body, status)
+        return web.Response(status=status) if body is None else json_answer(body, status)
 
     def _ended_now(self, call: Call) -> tuple[int, Any]:
         if call.status in FINAL_STATUSES:
             message = f"This call has already ended: {call.status}."
-            return 409, Refusal(409, "CALL_ALREADY_ENDED", message, details={"status": call.status}).body
-        return 200, self.call_body(self._world.end(call.id, "completed", "agent_hangup"))
+            status = self._dialect.ended_call_status
+            return status, Refusal(status, "CALL_ALREADY_ENDED", message, details={"status": call.status}).body
+        return self._dialect.hung_up(self.call_body(self._world.end(call.id, "completed", "agent_hangup")))
 
     def _wanted(self, request: web.Request) -> Call:
         call = self._world.find(request.match_info["call_id"])

@@ -11,6 +11,7 @@ from typing import Any
 from krosai_calls.errors import SettingsError
 from krosai_calls.sandbox.checks import flag, number, whole
 from krosai_calls.sandbox.clock import wall_clock
+from krosai_calls.sandbox.dialect import Dialect
 from krosai_calls.sandbox.journal import RecordedRequest
 from krosai_calls.sandbox.limits import PLANS, UNLIMITED, Plan
 from krosai_calls.sandbox.timeline import SHORTEST_CALL_SECONDS
@@ -39,6 +40,8 @@ class Config:
     hours_between_calls: float
     real_time: bool
     on_request: Callable[[RecordedRequest], object] | None
+    dialect: Dialect
+    fault_rate: float
 
     def __post_init__(self) -> None:
         whole("calls", self.calls, 0, MOST_CALLS)
@@ -64,6 +67,9 @@ class Config:
         if self.clock is not None and not callable(self.clock):
             raise SettingsError("clock must be a callable that gives the current UTC datetime")
         flag("real_time", self.real_time)
+        number("fault_rate", self.fault_rate, 0, 1)
+        if not isinstance(self.dialect, Dialect):
+            raise SettingsError("dialect must be a krosai_calls.sandbox.Dialect")
         if self.on_request is not None and not callable(self.on_request):
             raise SettingsError("on_request must be a callable that takes a RecordedRequest")
 

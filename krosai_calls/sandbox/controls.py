@@ -14,11 +14,14 @@ from krosai_calls.sandbox.clock import Clock, wall_clock
 from krosai_calls.sandbox.config import Config
 from krosai_calls.sandbox.desk import Desk
 from krosai_calls.sandbox.dice import token
+from krosai_calls.sandbox.faults import FaultFields, Faults, Target, one_fault
 from krosai_calls.sandbox.filters import EVERYTHING
 from krosai_calls.sandbox.gate import Gate
 from krosai_calls.sandbox.journal import Journal, RecordedRequest
 from krosai_calls.sandbox.limits import RateWindows
 from krosai_calls.sandbox.lives import FINAL_STATUSES
+from krosai_calls.sandbox.pauses import Pauses
+from krosai_calls.sandbox.storage import Studio
 from krosai_calls.sandbox.timeline import Call, Timeline
 from krosai_calls.sandbox.world import World
 
@@ -37,14 +40,18 @@ class Controls:
         timeline = Timeline(config.seed, config.spacing, config.max_recording_seconds)
         self._world = World(timeline, config.calls, now, self._clock.history_time)
         self._journal = Journal()
-        self._desk = Desk(self._journal, config.on_request)
+        self._faults = Faults(config.fault_rate, config.seed)
+        self._pauses = Pauses()
+        self._desk = Desk(self._journal, self._faults, self._pauses, config.on_request)
         self._gate = Gate(
             RateWindows(config.rate_plan),
             api_key=self.api_key,
             clock=self._clock.service_time,
             latency_seconds=config.latency_seconds,
+            pauses=self._pauses,
         )
         self._api: Api | None = None
+        self._studio: Studio | None = None
 
     # ---- what is there
 
@@ -157,8 +164,38 @@ class Controls:
         """
         self._clock.advance(seconds)
 
+    def fail_next(
+        self,
+        status: int | None = None,
+        *,
+        times: int | None = 1,
+        server: str | None = None,
+        endpoint: str | None = None,
+        path: str | None = None,
+        method: str | None = None,
+        **more: Unpack[FaultFields],
+    ) -> None:
+        """Let the next request that fits meet a fault; of several that wait, the one told first.
+
+            sandbox.fail_next(503, retry_after=2, times=3, endpoint="list_calls")
+            sandbox.fail_next(cut_after_bytes=20_000, endpoint="recording")
+
+        Args:
+            status: It is refused with this status, 400 to 599.
+            times: How many requests it befalls; None for every one from now on.
+            server: Only requests to ``api``, or to ``storage``.
+            endpoint: Only these, by the client's verb such as ``list_calls``, or ``recording``.
+            path: Only those whose path fits a pattern such as ``/v1/calls/*``.
+            method: Only those of this HTTP method.
+            **more: What happens otherwise, or besides, as ``FaultFields`` explains.
+
+        Raises:
+            SettingsError: No fault is named, or several; one that cannot be; or a thousand wait already.
+        """
+        self._faults.plan(one_fault(status, more), Target(server, endpoint, path, method), times)
+
     def reset(self) -> None:
-        """Make everything as it was at first: calls, time, rate windows, ``on_request``; and forget every request.
+        """Make everything as it was at first: calls, time, rates, faults, ``on_request``; forget every request.
 
         Raises:
             Exception: What ``on_request`` raised since it was last asked; the rest is done all the same.
@@ -167,9 +204,11 @@ class Controls:
         self._clock.restart()
         self._world.reset()
         self._gate.reset()
+        self._faults.reset()
         self._desk.on_request = self._config.on_request
-        if self._api is not None:
+        if self._api is not None and self._studio is not None:
             self._api.reset()
+            self._studio.reset()
         self._raise_failure()
 
     def _raise_failure(self) -> None:

@@ -7,7 +7,13 @@ from collections.abc import Callable
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from krosai_calls.sandbox.damage import answer_with
+from krosai_calls.sandbox.faults import Fault, Faults
 from krosai_calls.sandbox.journal import Journal, RecordedRequest
+from krosai_calls.sandbox.pauses import Pauses
+
+# Where the makers of answers find the fault that is theirs to act.
+FAULT = web.RequestKey("fault", Fault | None)  # type: ignore[arg-type]  # a union is no class
 
 
 class Desk:
@@ -15,6 +21,8 @@ class Desk:
 
     Args:
         journal: Where requests are noted.
+        faults: What is to go wrong.
+        pauses: Where is waited.
         on_request: Told of each request as it arrives, before it is answered.
 
     Attributes:
@@ -22,8 +30,16 @@ class Desk:
         failure: What ``on_request`` raised first.
     """
 
-    def __init__(self, journal: Journal, on_request: Callable[[RecordedRequest], object] | None) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        faults: Faults,
+        pauses: Pauses,
+        on_request: Callable[[RecordedRequest], object] | None,
+    ) -> None:
         self._journal = journal
+        self._pauses = pauses
+        self._faults = faults
         self.on_request = on_request
         self.failure: BaseException | None = None
 
@@ -40,7 +56,14 @@ class Desk:
                 request.headers,
                 endpoint=request.match_info.route.name,
             )
-            response = await handler(request) if self._told(noted) else _failed()
+            if not self._told(noted):
+                response: web.StreamResponse | None = _failed()
+            else:
+                # After it was told: what on_request plans may befall this very request.
+                request[FAULT] = fault = self._faults.take(noted)
+                response = await answer_with(fault, request, handler, self._pauses)
+            if response is None:
+                return web.Response()  # to nobody: the connection is closed
             self._journal.answered(ticket, response.status)
             return response
 

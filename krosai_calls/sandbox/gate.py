@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hmac
 import itertools
 import json
@@ -14,10 +13,25 @@ from typing import Any
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from krosai_calls.sandbox.desk import FAULT
 from krosai_calls.sandbox.dice import token
+from krosai_calls.sandbox.faults import Fault, Refuse
 from krosai_calls.sandbox.limits import RateWindows, Verdict
+from krosai_calls.sandbox.pauses import Pauses
 from krosai_calls.sandbox.queries import Refusal
 
+_CODES = {
+    400: "INVALID_PARAMETER",
+    401: "INVALID_API_KEY",
+    402: "INSUFFICIENT_BALANCE",
+    403: "INSUFFICIENT_SCOPE",
+    404: "CALL_NOT_FOUND",
+    409: "CONFLICT",
+    422: "INVALID_PARAMETER",
+    429: "RATE_LIMIT_EXCEEDED",
+    500: "INTERNAL_ERROR",
+    503: "SERVICE_UNAVAILABLE",
+}
 _SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 
@@ -29,6 +43,7 @@ class Gate:
         api_key: The only key that is let in.
         clock: Tells the current time in UTC.
         latency_seconds: How long every answer is held back.
+        pauses: Where that is waited.
     """
 
     def __init__(
@@ -38,11 +53,13 @@ class Gate:
         api_key: str,
         clock: Callable[[], datetime],
         latency_seconds: float,
+        pauses: Pauses,
     ) -> None:
         self._windows = windows
         self._api_key = api_key
         self._clock = clock
         self._latency_seconds = latency_seconds
+        self._pauses = pauses
         self._request_numbers = itertools.count(1)
 
     @web.middleware
@@ -50,15 +67,17 @@ class Gate:
         """Admit and answer: the same for every request."""
         request_id = self._request_id(request)
         if self._latency_seconds:
-            await asyncio.sleep(self._latency_seconds)
+            await self._pauses.wait(self._latency_seconds)
         verdict = self._windows.look(self._now())
         try:
             check_key(request, self._api_key)
             verdict = self._windows.take(self._now())
             check_rate(verdict)
+            check_fault(request.get(FAULT))
             response = await handler(request)
         except Refusal as refusal:
             response = json_answer(refusal.body, refusal.status)
+            response.headers.update(refusal.headers)
         except web.HTTPException as refusal:  # the router's: no such path, or not with this method
             response = json_answer(_routing_error(request, refusal), refusal.status)
             if "Allow" in refusal.headers:
@@ -130,6 +149,18 @@ def check_rate(verdict: Verdict) -> None:
             retry_after=verdict.retry_after,
             details={"window": verdict.exhausted},
         )
+
+
+def check_fault(fault: Fault | None) -> None:
+    """Let a request pass that is not to be refused on purpose.
+
+    Raises:
+        Refusal: It is.
+    """
+    if isinstance(fault, Refuse):
+        told = {"retry_after": fault.retry_after} if isinstance(fault.retry_after, int | float) else {}
+        message = f"This sandbox was told to answer with {fault.status}."
+        raise Refusal(fault.status, _CODES.get(fault.status, "REFUSED"), message, headers=fault.headers, **told)
 
 
 def _routing_error(request: web.Request, refusal: web.HTTPException) -> dict[str, Any]:

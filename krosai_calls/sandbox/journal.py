@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 JOURNAL_LIMIT = 100_000
+# What can be asked for: by the client's verbs, and a recording from the storage host.
+ENDPOINTS = ("list_calls", "get_stats", "get_call", "list_events", "get_recording", "hang_up", "recording")
 _SECRET_HEADERS = frozenset({"x-api-key", "authorization"})
 
 

@@ -7,10 +7,13 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from krosai_calls.sandbox.dialect import Dialect
 from krosai_calls.sandbox.filters import Filters
 
 DEFAULT_LIMIT = 50
 LARGEST_LIMIT = 100
+# Times are told to the millisecond: nothing lies between a bound and its neighbour.
+_LEAST = timedelta(microseconds=1)
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
@@ -21,30 +24,35 @@ class Refusal(Exception):  # noqa: N818 - not a failure of ours: an answer on it
         status: The HTTP status.
         code: The machine-readable code.
         message: What is wrong, and what to do about it.
+        headers: Headers of the answer.
         **more: Further members of the body, such as ``details``.
     """
 
-    def __init__(self, status: int, code: str, message: str, **more: Any) -> None:
+    def __init__(
+        self, status: int, code: str, message: str, *, headers: Mapping[str, str] | None = None, **more: Any
+    ) -> None:
         super().__init__(message)
         self.status = status
+        self.headers = dict(headers or {})
         self.body: dict[str, Any] = {"error": message, "code": code, **more}
 
 
-def listing_filters(query: Mapping[str, str]) -> Filters:
+def listing_filters(query: Mapping[str, str], dialect: Dialect) -> Filters:
     """Read the filters of ``GET /calls``. Unknown parameters are ignored, and so are empty ones."""
     return Filters(
         status=query.get("status") or None,
         direction=query.get("direction") or None,
         phone_number_id=query.get("phone_number_id") or None,
         endpoint_id=query.get("endpoint_id") or None,
-        from_date=_date(query, "from_date"),
-        to_date=_date(query, "to_date", end_of_day=True),
+        from_date=_date(query, "from_date", timedelta() if dialect.from_is_inclusive else _LEAST),
+        to_date=_last_moment(query, dialect),
     )
 
 
-def stats_filters(query: Mapping[str, str]) -> Filters:
+def stats_filters(query: Mapping[str, str], dialect: Dialect) -> Filters:
     """Read the filters of ``GET /calls/stats``, which knows neither status nor direction."""
-    return listing_filters({name: query[name] for name in query if name not in ("status", "direction")})
+    kept = {name: query[name] for name in query if name not in ("status", "direction")}
+    return listing_filters(kept, dialect)
 
 
 def page_of(query: Mapping[str, str]) -> tuple[int, int]:
@@ -67,7 +75,15 @@ def _whole_number(query: Mapping[str, str], name: str, default: int) -> int:
     return int(text)
 
 
-def _date(query: Mapping[str, str], name: str, *, end_of_day: bool = False) -> datetime | None:
+def _last_moment(query: Mapping[str, str], dialect: Dialect) -> datetime | None:
+    if not dialect.to_is_inclusive:
+        return _date(query, "to_date", -_LEAST)
+    # A day that belongs to what it bounds is meant as a whole.
+    is_day = _DAY.fullmatch(query.get("to_date", "")) is not None
+    return _date(query, "to_date", timedelta(days=1) - _LEAST if is_day else timedelta())
+
+
+def _date(query: Mapping[str, str], name: str, shift: timedelta) -> datetime | None:
     text = query.get(name)
     if not text:
         return None
@@ -75,9 +91,7 @@ def _date(query: Mapping[str, str], name: str, *, end_of_day: bool = False) -> d
         moment = datetime.fromisoformat(text)
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=UTC)
-        if end_of_day and _DAY.fullmatch(text):  # a day is meant as a whole
-            moment += timedelta(days=1, microseconds=-1)
-        return moment.astimezone(UTC)
+        return (moment + shift).astimezone(UTC)
     except (ValueError, OverflowError):
         raise _wrong(name, f"{name} must be an ISO 8601 date or time, such as 2025-01-10T12:00:00Z") from None
 

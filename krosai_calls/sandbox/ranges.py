@@ -10,6 +10,7 @@ from email.utils import format_datetime, parsedate_to_datetime
 
 # No more digits than ``int`` reads; a longer number is as good as nonsense.
 _SINGLE_RANGE = re.compile(r"bytes\s*=\s*([0-9]{0,4000})-([0-9]{0,4000})", re.IGNORECASE)
+_MISPLACED_BYTES = 1000
 _ENTITY_TAG = re.compile(r'(?:W/)?("[^"]*")')
 
 
@@ -74,6 +75,14 @@ def single_range(wanted: str, size: int) -> Portion:
                 return Portion(200, 0, size)
             stop = min(int(last) + 1, size)
     return Portion(206, start, stop) if start < size else Portion(416)
+
+
+def misplaced(portion: Portion) -> Portion:
+    """Give another part than was asked for, as a careless server would: one that begins elsewhere."""
+    if portion.status != 206:
+        return portion
+    start = max(portion.start - _MISPLACED_BYTES, 0) if portion.start else 1
+    return Portion(206, start, max(portion.stop, start + 1))
 
 
 def http_date(moment: datetime) -> str:

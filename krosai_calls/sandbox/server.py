@@ -18,6 +18,7 @@ from krosai_calls.sandbox.api import BASE_PATH, Api
 from krosai_calls.sandbox.audio import Recorder
 from krosai_calls.sandbox.config import Config
 from krosai_calls.sandbox.controls import Controls
+from krosai_calls.sandbox.dialect import Dialect
 from krosai_calls.sandbox.dice import token
 from krosai_calls.sandbox.journal import RecordedRequest
 from krosai_calls.sandbox.links import Signer
@@ -53,6 +54,9 @@ class Sandbox(Controls):
             that a slow test sees what a quick one does.
         on_request: Called with each request as it arrives, before it is answered. It runs on the sandbox's loop,
             and may change the sandbox.
+        dialect: How it speaks where the service's documents leave it open.
+        fault_rate: The share of requests, from 0 to 1, that meet a fault of some kind; which ones hangs on the
+            seed. With ``fail_next`` a test says it exactly.
         recorder: Makes the recordings; else one of its own. ``Recorder(join_ready_made)`` of ``audio`` costs the
             least, and one that several sandboxes share makes each recording once.
 
@@ -77,6 +81,8 @@ class Sandbox(Controls):
         hours_between_calls: float = 9.6,
         real_time: bool = False,
         on_request: Callable[[RecordedRequest], object] | None = None,
+        dialect: Dialect | None = None,
+        fault_rate: float = 0.0,
         recorder: Recorder | None = None,
     ) -> None:
         config = Config(
@@ -94,6 +100,8 @@ class Sandbox(Controls):
             hours_between_calls=hours_between_calls,
             real_time=real_time,
             on_request=on_request,
+            dialect=Dialect() if dialect is None else dialect,
+            fault_rate=fault_rate,
         )
         super().__init__(config)
         self._recorder = recorder or Recorder()
@@ -169,15 +177,17 @@ class Sandbox(Controls):
         storage_socket = stack.enter_context(_listening(config.host, config.storage_port))
         executor = ThreadPoolExecutor(_ENCODING_THREADS, thread_name_prefix="krosai-sandbox-encoder")
         stack.callback(executor.shutdown, cancel_futures=True)
-        studio = Studio(self._recorder, executor)
+        studio = self._studio = Studio(self._recorder, executor)
         origins = (_origin(config.host, api_socket), _origin(config.host, storage_socket))
         secret = token(32, config.seed, "links")
         signer = Signer(origins[1], secret, config.link_ttl_seconds, self._clock.service_time)
         self._clock.restart()
-        self._api = Api(self._world, signer, studio)
-        storage = Storage(self._world, signer, studio)
+        self._api = Api(self._world, signer, studio, config.dialect)
+        storage = Storage(self._world, signer, studio, config.dialect.expired_link_status)
         await _run(stack, storage.application(self._desk), storage_socket)
         await _run(stack, self._api.application(self._desk, self._gate), api_socket)
+        self._pauses.begin()
+        stack.push_async_callback(self._pauses.end)
         self._origins = origins
 
     async def _stop(self) -> None:

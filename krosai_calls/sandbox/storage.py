@@ -7,6 +7,7 @@ object stores are.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from concurrent.futures import Executor
 from xml.sax.saxutils import escape
 
@@ -14,9 +15,10 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from krosai_calls.sandbox.audio import Recorder, Recording
-from krosai_calls.sandbox.desk import Desk
+from krosai_calls.sandbox.desk import FAULT, Desk
+from krosai_calls.sandbox.faults import IgnoreRange, Refuse, ReplaceRecording, WrongRange
 from krosai_calls.sandbox.links import LinkState, Signer
-from krosai_calls.sandbox.ranges import Portion, Version, decide, http_date
+from krosai_calls.sandbox.ranges import Portion, Version, decide, http_date, misplaced
 from krosai_calls.sandbox.timeline import Call
 from krosai_calls.sandbox.world import World
 
@@ -32,14 +34,25 @@ class Studio:
     def __init__(self, recorder: Recorder, executor: Executor) -> None:
         self._recorder = recorder
         self._executor = executor
+        self._replaced: Counter[str] = Counter()
 
     async def recording(self, call: Call) -> Recording:
-        """Give a call's recording."""
-        remembered = self._recorder.remembered(call.id, call.duration)
+        """Give a call's recording as it is now."""
+        times = self._replaced[call.id]
+        name = f"{call.id}/{times}" if times else call.id
+        remembered = self._recorder.remembered(name, call.duration)
         if remembered is not None:
             return remembered
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._executor, self._recorder.make, call.id, call.duration)
+        return await loop.run_in_executor(self._executor, self._recorder.make, name, call.duration)
+
+    def replace(self, call: Call) -> None:
+        """Put another recording into the place of a call's: as long, and with other sounds."""
+        self._replaced[call.id] += 1
+
+    def reset(self) -> None:
+        """Put every first recording back."""
+        self._replaced.clear()
 
 
 class Storage:
@@ -49,12 +62,14 @@ class Storage:
         world: The calls whose recordings it keeps.
         signer: Checks the links.
         studio: Makes the recordings.
+        expired_link_status: How a link that has expired is refused.
     """
 
-    def __init__(self, world: World, signer: Signer, studio: Studio) -> None:
+    def __init__(self, world: World, signer: Signer, studio: Studio, expired_link_status: int) -> None:
         self._world = world
         self._signer = signer
         self._studio = studio
+        self._expired_link_status = expired_link_status
 
     def application(self, desk: Desk) -> web.Application:
         """Make the web application that a server runs."""
@@ -63,6 +78,9 @@ class Storage:
         return application
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
+        fault = request.get(FAULT)
+        if isinstance(fault, Refuse):
+            return _refusal(fault.status, "InternalError", "This sandbox was told to refuse.", fault.headers)
         call_id = request.match_info["call_id"]
         call = self._world.find(call_id)
         expires, signature = request.query.get("expires", ""), request.query.get("signature", "")
@@ -70,12 +88,19 @@ class Storage:
         if state is LinkState.FORGED:
             return _refusal(403, "SignatureDoesNotMatch", "The signature does not fit the request.")
         if state is LinkState.EXPIRED:
-            return _refusal(403, "AccessDenied", "Request has expired")
+            return _refusal(self._expired_link_status, "AccessDenied", "Request has expired")
         if call is None or call.recorded_at is None or not call.retained:
             return _refusal(404, "NoSuchKey", "The specified key does not exist.")
+        if isinstance(fault, ReplaceRecording):
+            self._studio.replace(call)
         recording = await self._studio.recording(call)
         version = Version(recording.etag, call.recorded_at.replace(microsecond=0), len(recording.data))
-        return _answer(decide(request.method, request.headers, version), version, recording.data)
+        portion = decide(request.method, request.headers, version)
+        if isinstance(fault, IgnoreRange) and portion.status in (206, 416):
+            portion = Portion(200, 0, version.size)
+        if isinstance(fault, WrongRange):
+            portion = misplaced(portion)
+        return _answer(portion, version, recording.data)
 
 
 @web.middleware

@@ -78,12 +78,18 @@ class World:
             raise LookupError(f"there is no call number {number}")
         return call
 
-    def page(self, filters: Filters, start: int, stop: int) -> tuple[list[Call], int]:
-        """Give the wanted calls from one place to another, newest first, and how many there are of all pages."""
+    def page(
+        self, filters: Filters, start: int, stop: int, *, oldest_first: bool = False
+    ) -> tuple[list[Call], int]:
+        """Give the wanted calls from one place to another, and how many there are on all pages."""
         with self._lock:
             moment = self._clock()
             numbers = self._listing(filters, moment)
-            return list(self._calls(numbers[start:stop], moment)), len(numbers)
+            total = len(numbers)
+            if not oldest_first:
+                return list(self._calls(numbers[start:stop], moment)), total
+            wanted = numbers[max(total - stop, 0) : max(total - start, 0)]
+            return list(self._calls(wanted, moment))[::-1], total
 
     def matching(self, filters: Filters) -> list[Call]:
         """Give all wanted calls."""
