@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from enum import Enum
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeAlias
 
@@ -18,7 +18,7 @@ import attrs
 from attrs import field, frozen
 
 from krosai_calls._json import encode_json
-from krosai_calls._names import recording_path, transcript_path
+from krosai_calls._names import recording_name, transcript_name
 from krosai_calls._prospects import Prospect, State, next_state, recording_prospect, transcript_prospect
 from krosai_calls._text import storable, without_query
 from krosai_calls.models import Call, CallEvent
@@ -147,7 +147,7 @@ def _save_states(
             is_old = is_lost or (kind == TRANSCRIPT and call_id in retold)
             state = next_state(prospect, was, is_old=is_old)
             if state is not None:
-                written.append((call_id, kind, state.value, None if path is None else str(path), as_text(now)))
+                written.append((call_id, kind, state.value, path, as_text(now)))
             elif was is not None:
                 dropped.append((call_id, kind))
             if state in (State.WANTED, State.FAILED):
@@ -159,12 +159,10 @@ def _save_states(
     return to_do, changes
 
 
-def _expected(
-    call: Call, now: datetime, *, with_events: bool
-) -> Iterator[tuple[str, PurePosixPath | None, Prospect]]:
+def _expected(call: Call, now: datetime, *, with_events: bool) -> Iterator[tuple[str, str | None, Prospect]]:
     """What a call leaves behind: its kind, its place in the folder, and what can be expected of it."""
-    yield RECORDING, recording_path(call.id, call.created_at), recording_prospect(call, now)
-    yield TRANSCRIPT, transcript_path(call.id, call.created_at), transcript_prospect(call, now)
+    yield RECORDING, recording_name(call.id, call.created_at), recording_prospect(call, now)
+    yield TRANSCRIPT, transcript_name(call.id, call.created_at), transcript_prospect(call, now)
     if with_events:
         yield EVENTS, None, Prospect.READY
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import re
 from datetime import UTC, datetime
-from pathlib import PurePosixPath
 
 _SAFE = re.compile(r"[a-z0-9][a-z0-9_-]{0,99}", re.ASCII)
 # Names that a rendering may have: an id that looks like one is rendered too, or it could be another's.
@@ -33,15 +32,18 @@ def safe_name(call_id: str) -> str:
     return f"{readable}-{digest}"
 
 
-def recording_path(call_id: str, created_at: datetime | None) -> PurePosixPath:
-    """A recording's place, relative to the archive's folder."""
-    return PurePosixPath("recordings") / _day(created_at) / f"{safe_name(call_id)}.mp3"
+def recording_name(call_id: str, created_at: datetime | None) -> str:
+    """A recording's place, relative to the archive's folder, its parts joined by slashes."""
+    return f"recordings/{_day(created_at)}/{safe_name(call_id)}.mp3"
 
 
-def transcript_path(call_id: str, created_at: datetime | None) -> PurePosixPath:
-    """A transcript's place, relative to the archive's folder."""
-    return PurePosixPath("transcripts") / _day(created_at) / f"{safe_name(call_id)}.txt"
+def transcript_name(call_id: str, created_at: datetime | None) -> str:
+    """A transcript's place, likewise."""
+    return f"transcripts/{_day(created_at)}/{safe_name(call_id)}.txt"
 
 
 def _day(created_at: datetime | None) -> str:
-    return "undated" if created_at is None else created_at.astimezone(UTC).strftime("%Y/%m/%d")
+    if created_at is None:
+        return "undated"
+    day = created_at.astimezone(UTC)
+    return f"{day.year:04}/{day.month:02}/{day.day:02}"

@@ -86,6 +86,8 @@ def storable(text: str) -> str:
 
     Two that belong together, as a careless producer may escape them apart, become the character they mean.
     """
+    if text.isascii():  # as nearly every text is that is an id or a time
+        return text
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 

@@ -24,7 +24,7 @@ from krosai_calls._files import digest_of, make_folder
 from krosai_calls._holdings import EVENTS, RECORDING, TRANSCRIPT, Outcome
 from krosai_calls._increments import BEGINNING, END, Progress, Span, Walk
 from krosai_calls._json import encode_json
-from krosai_calls._names import recording_path, transcript_path
+from krosai_calls._names import recording_name, transcript_name
 from krosai_calls._prospects import RETENTION, RETENTION_WARNING, State
 from krosai_calls._report import ArchiveFailure, ArchivePlan, ArchiveProgress, ArchiveReport
 from krosai_calls._scope import Scope
@@ -258,7 +258,7 @@ class _Run:
             await self._do(_Job(kind, call.id, call))
 
     async def _save_recording(self, call: Call) -> None:
-        path = self._order.directory / recording_path(call.id, call.created_at)
+        path = self._order.directory / recording_name(call.id, call.created_at)
         if path.is_file():  # its name says that it is whole; a run was killed before it could say so
             size, sha256 = await run_to_the_end(lambda: digest_of(path))
             await self._note(call.id, RECORDING, Outcome(state=State.SAVED, size_bytes=size, sha256=sha256))
@@ -280,7 +280,7 @@ class _Run:
             self._tally.saved_recording(download)
 
     async def _save_transcript(self, call: Call) -> None:
-        path = self._order.directory / transcript_path(call.id, call.created_at)
+        path = self._order.directory / transcript_name(call.id, call.created_at)
         text = call.transcript or ""
         size, sha256 = await run_to_the_end(lambda: _written(call.id, text, path))
         await self._note(call.id, TRANSCRIPT, Outcome(state=State.SAVED, size_bytes=size, sha256=sha256))

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from krosai_calls._names import recording_path, safe_name, transcript_path
+from krosai_calls._names import recording_name, safe_name, transcript_name
 
 # The documented alphabet of a file's name, and the names that Windows keeps for its devices.
 SAFE = re.compile(r"[a-z0-9][a-z0-9_-]{0,99}")
@@ -106,16 +106,16 @@ def test_a_pair_of_surrogates_and_the_character_they_mean_are_two_ids() -> None:
     ],
 )
 def test_files_stand_under_the_day_in_utc(created_at: datetime | None, day: str) -> None:
-    assert recording_path("call_1", created_at) == PurePosixPath(f"recordings/{day}/call_1.mp3")
-    assert transcript_path("call_1", created_at) == PurePosixPath(f"transcripts/{day}/call_1.txt")
+    assert recording_name("call_1", created_at) == f"recordings/{day}/call_1.mp3"
+    assert transcript_name("call_1", created_at) == f"transcripts/{day}/call_1.txt"
 
 
 @settings(max_examples=200, deadline=None)
 @given(ids, st.datetimes(timezones=st.just(UTC)) | st.none())
 def test_no_id_leaves_its_folder(call_id: str, created_at: datetime | None) -> None:
     for path, folder in (
-        (recording_path(call_id, created_at), "recordings"),
-        (transcript_path(call_id, created_at), "transcripts"),
+        (PurePosixPath(recording_name(call_id, created_at)), "recordings"),
+        (PurePosixPath(transcript_name(call_id, created_at)), "transcripts"),
     ):
         assert path.parts[0] == folder
         assert ".." not in path.parts
