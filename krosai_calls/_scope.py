@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
 from attrs import field, frozen
 
-from krosai_calls._holdings import RECORDING, as_text, transaction
+from krosai_calls._holdings import EVENTS, RECORDING, as_text, transaction
 from krosai_calls._increments import (
     ANCHORS,
     BEGINNING,
@@ -110,10 +110,10 @@ def plan(connection: sqlite3.Connection, scope: Scope) -> Plan:
         )
         for gap in gaps(scope.wanted, covered)
     ]
-    known, undated = _with_open_ones(connection, scope)
-    more, alone = reopened(known, [walk.span for walk in walks])
-    open_ids = frozenset(call.call_id for call in known if call.is_open) | frozenset(undated)
-    return Plan((*walks, *more), (*alone, *undated), open_ids)
+    undated = _open_without_a_time(connection, scope)
+    open_ids = set(undated)
+    more, alone = reopened(_down_to_the_oldest_open(connection, scope, open_ids), [walk.span for walk in walks])
+    return Plan((*walks, *more), (*alone, *undated), frozenset(open_ids))
 
 
 def cover(connection: sqlite3.Connection, scope: Scope, span: Span) -> None:
@@ -168,26 +168,42 @@ def _neighbours(connection: sqlite3.Connection, scope: Scope, sign: str, moment:
     return [KnownCall(call_id, _moment(created_at)) for call_id, created_at in found]
 
 
-def _with_open_ones(connection: sqlite3.Connection, scope: Scope) -> tuple[list[KnownCall], list[str]]:
-    """The calls down to the oldest open one, newest first, and the open ones that have no time."""
+def _down_to_the_oldest_open(
+    connection: sqlite3.Connection, scope: Scope, open_ids: set[str]
+) -> Iterator[KnownCall]:
+    """The calls down to the oldest open one, newest first; the open ones are added to the ids."""
     condition, values = scope.condition(however_they_stand=True)
+    is_open = _is_open(scope)
+    question = f"SELECT min(created_at) FROM calls WHERE {is_open} AND {condition}"  # noqa: S608 - ours
+    oldest = connection.execute(question, values).fetchone()[0]
+    if oldest is None:
+        return
+    question = f"""
+        SELECT id, created_at, {is_open} FROM calls WHERE created_at >= ? AND {condition} ORDER BY created_at DESC
+    """  # noqa: S608 - ours
+    for call_id, created_at, flag in connection.execute(question, (oldest, *values)):
+        if flag:
+            open_ids.add(call_id)
+        yield KnownCall(call_id, _moment(created_at), bool(flag))
+
+
+def _open_without_a_time(connection: sqlite3.Connection, scope: Scope) -> list[str]:
+    condition, values = scope.condition(however_they_stand=True)
+    question = f"SELECT id FROM calls WHERE created_at IS NULL AND {_is_open(scope)} AND {condition}"  # noqa: S608
+    return [row[0] for row in connection.execute(question, values)]
+
+
+def _is_open(scope: Scope) -> str:
+    """The SQL condition on a call that has to be looked at again."""
     kinds = ", ".join(f"'{kind}'" for kind in sorted(scope.kinds))
-    is_open = f"""
+    to_do = f"""
         id IN (SELECT call_id FROM artefacts WHERE state IN ('wanted', 'pending', 'failed')
             AND (state = 'pending' OR kind IN ({kinds})))
     """  # noqa: S608 - ours
-    question = f"SELECT min(created_at) FROM calls WHERE {is_open} AND {condition}"  # noqa: S608 - ours
-    oldest = connection.execute(question, values).fetchone()[0]
-    known = []
-    if oldest is not None:
-        question = f"""
-            SELECT id, created_at, {is_open} FROM calls WHERE created_at >= ? AND {condition}
-            ORDER BY created_at DESC
-        """  # noqa: S608 - ours
-        found = connection.execute(question, (oldest, *values))
-        known = [KnownCall(call_id, _moment(created_at), bool(flag)) for call_id, created_at, flag in found]
-    question = f"SELECT id FROM calls WHERE created_at IS NULL AND {is_open} AND {condition}"  # noqa: S608 - ours
-    return known, [row[0] for row in connection.execute(question, values)]
+    if EVENTS not in scope.kinds:
+        return to_do
+    # A run without timelines may have seen it.
+    return f"({to_do} OR id NOT IN (SELECT call_id FROM artefacts WHERE kind = 'events'))"  # noqa: S608 - ours
 
 
 def _moment(text: str) -> datetime:

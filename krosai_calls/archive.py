@@ -145,11 +145,13 @@ class _Run:
         try:
             self._tally.begin(await catalog.counts(self._scope))
             try:
-                async with asyncio.timeout(order.max_seconds):
+                async with asyncio.timeout(order.max_seconds) as limit:
                     await run_workers(
                         self._feed(), self._do, count=order.workers, waiting=MOST_JOBS_WAITING, place=_place
                     )
             except TimeoutError:
+                if not limit.expired():
+                    raise  # a request's
                 self._tally.stop(f"the {order.max_seconds:g} s that were allowed are over")
             if self._tally.stopped is not None:
                 raise self._tally.stopped
