@@ -18,20 +18,24 @@ import attrs
 from attrs import field, frozen
 
 from krosai_calls._json import encode_json
-from krosai_calls._names import recording_name, transcript_name
+from krosai_calls._names import recording_name, safe_name, transcript_name
 from krosai_calls._prospects import Prospect, State, next_state, recording_prospect, transcript_prospect
 from krosai_calls._text import storable, without_query
 from krosai_calls.models import Call, CallEvent
 from krosai_calls.transcripts import parse_transcript
 
 _COLUMNS = (*(attribute.name for attribute in attrs.fields(Call) if attribute.init), "raw")
+# What was said stays, also where the service has deleted it.
+_NEW_VALUES = {name: f"excluded.{name}" for name in _COLUMNS[1:]} | {
+    "transcript": "coalesce(nullif(excluded.transcript, ''), transcript)"
+}
 _UPSERT = (
     f"INSERT INTO calls ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"  # noqa: S608 - our names
-    f" ON CONFLICT (id) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in _COLUMNS[1:])}"
+    f" ON CONFLICT (id) DO UPDATE SET {', '.join(f'{name} = {value}' for name, value in _NEW_VALUES.items())}"
     " WHERE raw <> excluded.raw"
 )
 _KNOWN = """
-    SELECT id, raw, transcript, EXISTS (SELECT 1 FROM turns WHERE call_id = calls.id) FROM calls
+    SELECT id, raw, recording_url, transcript, EXISTS (SELECT 1 FROM turns WHERE call_id = calls.id) FROM calls
     WHERE id IN (SELECT value FROM json_each(?))
 """
 _STATES = "SELECT call_id, kind, state FROM artefacts WHERE call_id IN (SELECT value FROM json_each(?))"
@@ -52,7 +56,7 @@ class Saved:
     Attributes:
         new: Calls that it did not have.
         updated: Calls that it had otherwise.
-        to_do: Which artefacts of which calls are to be made now, by the call's id.
+        to_do: Which artefacts of which calls are to be made now, by ``key_of`` the call's id.
         changes: By kind and state, how many artefacts more, or fewer, there are.
     """
 
@@ -60,6 +64,11 @@ class Saved:
     updated: int
     to_do: Mapping[str, frozenset[str]] = field(factory=dict)
     changes: Changes = field(factory=Counter)
+
+
+def key_of(call_id: str) -> str:
+    """A call's id as the catalogue has it: one that no database can hold in a rendering that is its own."""
+    return call_id if storable(call_id) == call_id else safe_name(call_id)
 
 
 def save_calls(
@@ -79,26 +88,40 @@ def save_calls(
         now: The present, aware.
         with_events: Whether timelines are wanted, too.
     """
-    by_id = {storable(call.id): call for call in calls}
+    by_id = {key_of(call.id): call for call in calls}
     rows = {call_id: _row(call_id, call) for call_id, call in by_id.items()}
     ids = encode_json(list(rows))
     with transaction(connection):
         known = {row[0]: row[1:] for row in connection.execute(_KNOWN, (ids,))}
         connection.executemany(_UPSERT, rows.values())
-        retold = {
-            call_id
+        # What is new to the catalogue: a call's link, and its words.
+        news = {
+            (call_id, kind)
             for call_id, call in by_id.items()
-            if _transcript(call) != (known[call_id][1] if call_id in known else None)
-            or (call.transcript and not (call_id in known and known[call_id][2]))
+            for kind in _news_of(call, rows[call_id], *known.get(call_id, (None,) * 4)[1:])
         }
-        _save_turns(connection, {call_id: by_id[call_id] for call_id in retold}, known.keys())
-        to_do, changes = _save_states(connection, by_id, retold, directory, now, with_events=with_events)
+        retold = {call_id: by_id[call_id] for call_id, kind in news if kind == TRANSCRIPT}
+        _save_turns(connection, retold, known.keys())
+        to_do, changes = _save_states(connection, by_id, news, directory, now, with_events=with_events)
     updated = sum(known[call_id][0] != row[-1] for call_id, row in rows.items() if call_id in known)
     return Saved(len(rows) - len(known), updated, to_do, changes)
 
 
-def _transcript(call: Call) -> str | None:
-    return None if call.transcript is None else storable(call.transcript)
+def _news_of(
+    call: Call, row: tuple[Any, ...], link: str | None, transcript: str | None, has_turns: int | None
+) -> Iterator[str]:
+    if row[_COLUMNS.index("recording_url")] != link:
+        yield RECORDING
+    if (text := call.transcript) and (storable(text) != transcript or (text.strip() and not has_turns)):
+        yield TRANSCRIPT
+
+
+def take_transcripts_apart(connection: sqlite3.Connection) -> None:
+    """Fill ``turns`` for a catalogue that did not have them yet."""
+    found = connection.execute("SELECT id, transcript FROM calls WHERE transcript <> ''")
+    with transaction(connection):
+        while rows := found.fetchmany(1000):
+            _save_turns(connection, {call_id: Call(call_id, transcript=text) for call_id, text in rows}, ())
 
 
 def _save_turns(connection: sqlite3.Connection, calls: Mapping[str, Call], known: Iterable[str]) -> None:
@@ -125,7 +148,7 @@ def _save_turns(connection: sqlite3.Connection, calls: Mapping[str, Call], known
 def _save_states(
     connection: sqlite3.Connection,
     calls: Mapping[str, Call],
-    retold: set[str],
+    news: set[tuple[str, str]],
     directory: Path,
     now: datetime,
     *,
@@ -144,8 +167,9 @@ def _save_states(
         for kind, path, prospect in _expected(call, now, with_events=with_events):
             was = before.get((call_id, kind))
             is_lost = was is State.SAVED and path is not None and not (directory / path).is_file()
-            is_old = is_lost or (kind == TRANSCRIPT and call_id in retold)
-            state = next_state(prospect, was, is_old=is_old)
+            # A recording is kept as it was first heard; a transcript may be corrected.
+            is_renewed = (call_id, kind) in news and (kind == TRANSCRIPT or was is State.GONE)
+            state = next_state(prospect, was, is_old=is_lost or is_renewed)
             if state is not None:
                 written.append((call_id, kind, state.value, path, as_text(now)))
             elif was is not None:
@@ -211,7 +235,7 @@ def save_outcome(
         only_open: Whether one that is settled stays as it is.
     """
     changes: Changes = Counter()
-    state, owner = outcome.state, storable(call_id)
+    state, owner = outcome.state, key_of(call_id)
     is_tried = state in (State.SAVED, State.FAILED)
     saved_at = as_text(now) if state is State.SAVED else None
     error = outcome.error and storable(outcome.error)
@@ -233,7 +257,7 @@ def save_outcome(
 
 def save_events(connection: sqlite3.Connection, call_id: str, events: Sequence[CallEvent]) -> None:
     """Write a call's timeline in place of the one that is there."""
-    owner = storable(call_id)
+    owner = key_of(call_id)
     with transaction(connection):
         connection.execute("DELETE FROM events WHERE call_id = ?", (owner,))
         connection.executemany(
@@ -260,7 +284,12 @@ class transaction:  # noqa: N801 - reads as a statement
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._connection.execute("COMMIT" if kind is None else "ROLLBACK")
+        try:
+            if kind is None:
+                self._connection.execute("COMMIT")
+        finally:
+            if self._connection.in_transaction:  # on a full disk SQLite has ended it by itself
+                self._connection.execute("ROLLBACK")
 
 
 def _row(call_id: str, call: Call) -> tuple[Any, ...]:

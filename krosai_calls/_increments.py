@@ -21,8 +21,10 @@ ANCHORS = 50
 PAGE = 100
 # Bounds are inclusive, as far as is known, and times may be rounded on the way.
 ROUNDING = timedelta(seconds=1)
-# So far may a call stand out of place before a listing counts as one without an order of time.
+# So far may calls to come stand out of place, besides twice as far as those that came.
 SLACK = timedelta(minutes=1)
+# So many calls tell a listing's order; fewer may stand in one by chance.
+ENOUGH = 10
 # A listing by status does not show the calls that have another one now: those of the last day may still get it.
 UNSETTLED = timedelta(hours=24)
 
@@ -50,12 +52,14 @@ class KnownCall:
     Attributes:
         call_id: Its id.
         created_at: When it was created.
-        is_open: Whether it has to be looked at again.
+        between: Of an open one: how many calls stand between it and the open one above it; PAGE at most.
+        has_address: Whether it can be asked for alone; not where its id would be part of no path.
     """
 
     call_id: str
     created_at: datetime
-    is_open: bool = False
+    between: int = 0
+    has_address: bool = True
 
 
 @frozen
@@ -119,51 +123,40 @@ def walk_of(gap: Span, wanted: Span, below: Sequence[KnownCall], above: Sequence
     start, end, anchors = wanted.start, wanted.end, []
     is_closed = gap.end < wanted.end and bool(above)
     if gap.start > wanted.start and below:
-        start = max(wanted.start, below[-1].created_at - ROUNDING)
+        start = max(wanted.start, _earlier(below[-1].created_at, ROUNDING))
         anchors.append(frozenset(known.call_id for known in below))
     if is_closed:
-        end = min(wanted.end, above[-1].created_at + ROUNDING)
+        end = min(wanted.end, _later(above[-1].created_at, ROUNDING))
         anchors.append(frozenset(known.call_id for known in above))
     return Walk(Span(start, end), gap, tuple(anchors), is_closed)
 
 
-def reopened(known: Iterable[KnownCall], listed: Sequence[Span]) -> tuple[list[Walk], list[str]]:
+def reopened(open_calls: Iterable[KnownCall], listed: Sequence[Span]) -> tuple[list[Walk], list[str]]:
     """How to look at open calls with the fewest requests.
 
     Args:
-        known: The calls of the catalogue, newest first, at least down to the oldest open one.
+        open_calls: The calls that have to be looked at again, newest first.
         listed: What is listed in any case.
 
     Returns:
         Walks over places where they stand close together, and the ids of those to be asked for one by one.
     """
+    groups: list[list[KnownCall]] = [[]]
+    for call in open_calls:
+        is_listed = any(call.created_at in span for span in listed)
+        if is_listed or call.between >= PAGE:
+            groups.append([])
+        if not is_listed:
+            groups[-1].append(call)
     walks: list[Walk] = []
     alone: list[str] = []
-    group: list[KnownCall] = []
-    rows = between = 0
-
-    def close() -> None:
-        if not group:
-            return
-        if 1 + rows // PAGE < len(group):
-            span = Span(group[-1].created_at - ROUNDING, group[0].created_at + ROUNDING)
+    for group in filter(None, groups):
+        rows = len(group) + sum(call.between for call in group[1:])
+        if 1 + rows // PAGE < len(group) or not all(call.has_address for call in group):
+            span = Span(_earlier(group[-1].created_at, ROUNDING), _later(group[0].created_at, ROUNDING))
             walks.append(Walk(span, None, (frozenset(call.call_id for call in group),)))
         else:
-            alone.extend(call.call_id for call in group)
-        group.clear()
-
-    for call in known:
-        if any(call.created_at in span for span in listed):
-            close()
-        elif not call.is_open:
-            between += 1
-        else:
-            if group and between >= PAGE:
-                close()
-            rows = rows + between + 1 if group else 1
-            group.append(call)
-            between = 0
-    close()
+            alone += [call.call_id for call in group]
     return walks, alone
 
 
@@ -173,15 +166,19 @@ class Progress:
 
     Attributes:
         walk: The walk.
+        now: The present: calls that claim to be of later do not hide those that will be.
         shows_all: Whether calls that are listed now are all that ever will be: not where a status is asked for.
     """
 
     walk: Walk
+    now: datetime = END
     shows_all: bool = True
-    _newest: datetime | None = field(default=None, init=False)
-    _oldest: datetime | None = field(default=None, init=False)
-    _descends: bool = field(default=True, init=False)
-    _ascends: bool = field(default=True, init=False)
+    _count: int = field(default=0, init=False)
+    _newest: datetime = field(default=BEGINNING, init=False)
+    _oldest: datetime = field(default=END, init=False)
+    # How far a call was newer than one before it, and how far older.
+    _risen: timedelta = field(default=timedelta(), init=False)
+    _fallen: timedelta = field(default=timedelta(), init=False)
     _seen: set[str] = field(factory=set, init=False)
 
     def note(self, calls: Iterable[tuple[str, datetime | None]]) -> None:
@@ -196,10 +193,10 @@ class Progress:
                 self._seen.add(call_id)
             if created_at is None:
                 continue
-            if self._newest is None or self._oldest is None:
-                self._newest = self._oldest = created_at
-            self._descends = self._descends and created_at <= self._oldest + SLACK
-            self._ascends = self._ascends and created_at >= self._newest - SLACK
+            if self._count:
+                self._risen = max(self._risen, created_at - self._oldest)
+                self._fallen = max(self._fallen, self._newest - created_at)
+            self._count += 1
             self._newest, self._oldest = max(self._newest, created_at), min(self._oldest, created_at)
 
     @property
@@ -210,19 +207,33 @@ class Progress:
     def covered(self, *, is_complete: bool) -> Span | None:
         """What can be called listed by now, or None."""
         gap = self.walk.gap
-        if gap is None or self._newest is None or self._oldest is None:
+        if gap is None or not self._count or (is_complete and self.is_out_of_bounds):
             return None
-        if is_complete and self.is_out_of_bounds:
-            return None
-        end = gap.end if self.walk.is_closed else self._newest
-        if not self.shows_all and not self.walk.is_closed:
-            end = min(end, self._newest - UNSETTLED)
-        start = gap.start
+        start, end = gap.start, gap.end
+        if not self.walk.is_closed:
+            end = min(self._newest, self.now)
+            end = end if self.shows_all else _earlier(end, UNSETTLED)
         if not is_complete:
-            if self._descends:
-                start = max(start, self._oldest + SLACK)
-            elif self._ascends:
-                end = min(end, self._newest - SLACK)
-            else:
+            given = self._given_for_good()
+            if given is None:
                 return None
+            start, end = max(start, given.start), min(end, given.end)
         return Span(start, end) if start < end else None
+
+    def _given_for_good(self) -> Span | None:
+        """The stretch into which no call to come can belong, as far as the order of those that came tells."""
+        if self._count < ENOUGH or self._risen == self._fallen:
+            return None
+        if self._risen < self._fallen:  # newest first
+            start = _later(self._oldest, 2 * self._risen + SLACK)
+            return Span(start, END) if start <= self._newest else None
+        end = _earlier(self._newest, 2 * self._fallen + SLACK)
+        return Span(BEGINNING, end) if end >= self._oldest else None
+
+
+def _later(moment: datetime, by: timedelta) -> datetime:
+    return moment + by if END - moment > by else END
+
+
+def _earlier(moment: datetime, by: timedelta) -> datetime:
+    return moment - by if moment - BEGINNING > by else BEGINNING

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from datetime import datetime, timedelta
 from enum import Enum, StrEnum, auto
 
 from krosai_calls.errors import DownloadError, RecordingGoneError, RecordingNotReadyError
-from krosai_calls.models import Call, CallStatus, has_status
+from krosai_calls.models import FINAL_STATUSES, Call, CallStatus, has_status
 
 # Recordings and transcripts appear some time after a call has ended; what is not there after a day is not coming.
 STILL_COMING = timedelta(hours=24)
 # How long recordings are kept unless the account says otherwise (the service's documents).
 RETENTION = timedelta(days=90)
 RETENTION_WARNING = timedelta(days=7)
+_LIVE = frozenset(CallStatus) - FINAL_STATUSES
 _NEVER_CONNECTED = frozenset({CallStatus.FAILED, CallStatus.BUSY, CallStatus.NO_ANSWER})
 
 
@@ -41,10 +43,13 @@ def next_state(prospect: Prospect, was: State | None, *, is_old: bool = False) -
     Args:
         prospect: What can be expected of it now.
         was: How it stood before; None for not at all.
-        is_old: Whether what was saved is out of date, or not there any more.
+        is_old: Whether what is known of it is out of date: what was saved has changed or is not there any more,
+            what was gone has come again.
     """
     if was is State.SAVED and (not is_old or prospect is not Prospect.READY):
         return was  # an archive keeps what the service has deleted
+    if was is State.GONE and prospect is Prospect.READY and not is_old:
+        return was  # a link may outlive what it led to
     match prospect:
         case Prospect.READY:
             return State.FAILED if was is State.FAILED and not is_old else State.WANTED
@@ -67,13 +72,13 @@ def recording_prospect(call: Call, now: datetime) -> Prospect:
 
 
 def transcript_prospect(call: Call, now: datetime) -> Prospect:
-    """What can be expected of a call's transcript.
+    """What can be expected of a call's transcript; while the call goes on it may still grow.
 
     Args:
         call: The call as last seen.
         now: The present, aware.
     """
-    return Prospect.READY if call.transcript else _prospect(call, now)
+    return Prospect.READY if call.transcript and not has_status(call, _LIVE) else _prospect(call, now)
 
 
 def _prospect(call: Call, now: datetime) -> Prospect:
@@ -83,6 +88,19 @@ def _prospect(call: Call, now: datetime) -> Prospect:
         return Prospect.NEVER
     ended = call.completed_at or call.created_at
     return Prospect.PENDING if ended is None or now - ended < STILL_COMING else Prospect.GONE
+
+
+def urgency(call: Call, now: datetime) -> float:
+    """What is the lower the sooner a call's recording will be gone; infinite for those that have time.
+
+    Args:
+        call: The call as last seen.
+        now: The present, aware.
+    """
+    if call.created_at is None:
+        return math.inf
+    left = RETENTION - (now - call.created_at)
+    return left.total_seconds() if left <= RETENTION_WARNING else math.inf
 
 
 def no_recording(call: Call, now: datetime) -> DownloadError:

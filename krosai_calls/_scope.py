@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from attrs import field, frozen
 
+from krosai_calls._arguments import call_request
 from krosai_calls._holdings import EVENTS, RECORDING, as_text, transaction
 from krosai_calls._increments import (
     ANCHORS,
     BEGINNING,
     END,
+    PAGE,
     KnownCall,
     Span,
     Walk,
@@ -26,6 +28,8 @@ from krosai_calls._increments import (
     walk_of,
 )
 from krosai_calls._prospects import RETENTION, RETENTION_WARNING
+from krosai_calls._wire import Endpoint
+from krosai_calls.errors import InvalidArgumentError
 
 _COLUMNS = ("status", "direction", "phone_number_id", "endpoint_id")
 
@@ -90,16 +94,21 @@ class Plan:
         walks: Stretches to be listed, in this order.
         alone: Calls to be asked for one by one.
         open_ids: All calls that have to be looked at again: those that no walk shows are asked for alone, too.
+        addresses: Those of them that can be.
     """
 
     walks: tuple[Walk, ...] = ()
     alone: tuple[str, ...] = ()
     open_ids: frozenset[str] = field(factory=frozenset)
+    addresses: frozenset[str] = field(factory=frozenset)
 
 
 def plan(connection: sqlite3.Connection, scope: Scope) -> Plan:
     """What has to be asked for: the gaps, and what is still open."""
-    rows = connection.execute("SELECT from_time, to_time FROM covered WHERE scope = ?", (scope.name,))
+    # What was listed without any filter was listed for every filter.
+    rows = connection.execute(
+        "SELECT from_time, to_time FROM covered WHERE scope IN (?, ?)", (scope.name, Scope({}).name)
+    )
     covered = [Span(_moment(start), _moment(end)) for start, end in rows]
     walks = [
         walk_of(
@@ -110,10 +119,11 @@ def plan(connection: sqlite3.Connection, scope: Scope) -> Plan:
         )
         for gap in gaps(scope.wanted, covered)
     ]
-    undated = _open_without_a_time(connection, scope)
-    open_ids = set(undated)
-    more, alone = reopened(_down_to_the_oldest_open(connection, scope, open_ids), [walk.span for walk in walks])
-    return Plan((*walks, *more), (*alone, *undated), frozenset(open_ids))
+    dated, undated = _open_ones(connection, scope)
+    more, alone = reopened(dated, [walk.span for walk in walks])
+    open_ids = frozenset(call.call_id for call in dated) | frozenset(undated)
+    addresses = frozenset(call.call_id for call in dated if call.has_address) | frozenset(undated)
+    return Plan((*walks, *more), (*alone, *undated), open_ids, addresses)
 
 
 def cover(connection: sqlite3.Connection, scope: Scope, span: Span) -> None:
@@ -130,7 +140,7 @@ def cover(connection: sqlite3.Connection, scope: Scope, span: Span) -> None:
 
 def counts(connection: sqlite3.Connection, scope: Scope) -> dict[tuple[str, str], int]:
     """How many artefacts there are, by kind and state."""
-    condition, values = scope.condition()
+    condition, values = scope.condition(however_they_stand=True)
     join = "" if condition == "TRUE" else f"JOIN calls ON calls.id = call_id WHERE {condition}"
     question = f"SELECT kind, state, count(*) FROM artefacts {join} GROUP BY kind, state"  # noqa: S608 - ours
     return {(kind, state): count for kind, state, count in connection.execute(question, values)}
@@ -168,42 +178,44 @@ def _neighbours(connection: sqlite3.Connection, scope: Scope, sign: str, moment:
     return [KnownCall(call_id, _moment(created_at)) for call_id, created_at in found]
 
 
-def _down_to_the_oldest_open(
-    connection: sqlite3.Connection, scope: Scope, open_ids: set[str]
-) -> Iterator[KnownCall]:
-    """The calls down to the oldest open one, newest first; the open ones are added to the ids."""
+def _open_ones(connection: sqlite3.Connection, scope: Scope) -> tuple[list[KnownCall], list[str]]:
+    """The calls that have to be looked at again, newest first, and those of them that have no time."""
     condition, values = scope.condition(however_they_stand=True)
-    is_open = _is_open(scope)
-    question = f"SELECT min(created_at) FROM calls WHERE {is_open} AND {condition}"  # noqa: S608 - ours
-    oldest = connection.execute(question, values).fetchone()[0]
-    if oldest is None:
-        return
-    question = f"""
-        SELECT id, created_at, {is_open} FROM calls WHERE created_at >= ? AND {condition} ORDER BY created_at DESC
-    """  # noqa: S608 - ours
-    for call_id, created_at, flag in connection.execute(question, (oldest, *values)):
-        if flag:
-            open_ids.add(call_id)
-        yield KnownCall(call_id, _moment(created_at), bool(flag))
-
-
-def _open_without_a_time(connection: sqlite3.Connection, scope: Scope) -> list[str]:
-    condition, values = scope.condition(however_they_stand=True)
-    question = f"SELECT id FROM calls WHERE created_at IS NULL AND {_is_open(scope)} AND {condition}"  # noqa: S608
-    return [row[0] for row in connection.execute(question, values)]
-
-
-def _is_open(scope: Scope) -> str:
-    """The SQL condition on a call that has to be looked at again."""
     kinds = ", ".join(f"'{kind}'" for kind in sorted(scope.kinds))
-    to_do = f"""
-        id IN (SELECT call_id FROM artefacts WHERE state IN ('wanted', 'pending', 'failed')
-            AND (state = 'pending' OR kind IN ({kinds})))
+    ids = f"""
+        SELECT call_id FROM artefacts WHERE state IN ('wanted', 'pending', 'failed')
+            AND (state = 'pending' OR kind IN ({kinds}))
     """  # noqa: S608 - ours
-    if EVENTS not in scope.kinds:
-        return to_do
-    # A run without timelines may have seen it.
-    return f"({to_do} OR id NOT IN (SELECT call_id FROM artefacts WHERE kind = 'events'))"  # noqa: S608 - ours
+    if EVENTS in scope.kinds:  # they may be wanted for the first time
+        ids += " UNION SELECT id FROM calls WHERE id NOT IN (SELECT call_id FROM artefacts WHERE kind = 'events')"
+    question = f"""
+        SELECT id, created_at FROM calls WHERE id IN ({ids}) AND {condition} ORDER BY created_at DESC
+    """  # noqa: S608 - ours
+    dated: list[KnownCall] = []
+    undated: list[str] = []
+    above = ""
+    for call_id, created_at in connection.execute(question, values).fetchall():
+        has_address = _has_address(call_id)
+        if created_at is not None:
+            between = _count_between(connection, created_at, above)
+            dated.append(KnownCall(call_id, _moment(created_at), between, has_address))
+            above = created_at
+        elif has_address:
+            undated.append(call_id)
+    return dated, undated
+
+
+def _count_between(connection: sqlite3.Connection, lower: str, upper: str) -> int:
+    question = "SELECT count(*) FROM (SELECT 1 FROM calls WHERE created_at > ? AND created_at < ? LIMIT ?)"
+    return int(connection.execute(question, (lower, upper, PAGE)).fetchone()[0])
+
+
+def _has_address(call_id: str) -> bool:
+    try:
+        call_request(Endpoint.GET_CALL, call_id)
+    except InvalidArgumentError:
+        return False
+    return True
 
 
 def _moment(text: str) -> datetime:

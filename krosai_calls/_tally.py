@@ -18,7 +18,7 @@ from krosai_calls._prospects import State
 from krosai_calls._report import ArchiveFailure, ArchivePlan, ArchiveProgress, ArchiveReport
 from krosai_calls._scope import Scope
 from krosai_calls._seams import ListedPage, Row
-from krosai_calls.catalog import Catalog
+from krosai_calls.catalog import Catalog, present
 from krosai_calls.errors import KrosaiError, RequestBudgetExceededError
 from krosai_calls.models import Call, CallEvent, Download, Page
 
@@ -65,6 +65,7 @@ class ArchiveOrder:
         max_bytes: Bytes of recordings after which no further one is begun; None for no limit.
         max_seconds: Seconds after which the run ends; None for no limit.
         dry_run: Whether it is only foreseen what a run would do.
+        clock: Tells the present, aware.
     """
 
     directory: Path
@@ -76,6 +77,7 @@ class ArchiveOrder:
     max_bytes: int | None = None
     max_seconds: float | None = None
     dry_run: bool = False
+    clock: Callable[[], datetime] = present
 
     @property
     def kinds(self) -> frozenset[str]:
@@ -132,7 +134,8 @@ class Tally:
         )
 
     def _state(self, kind: str, state: State) -> int:
-        return self._states[kind, state.value] if kind in self._order.kinds else 0
+        # A call that has left the scope since is taken away from what it never was part of.
+        return max(0, self._states[kind, state.value]) if kind in self._order.kinds else 0
 
     def saw(self, page: ListedPage, saved: Saved) -> None:
         """Count a page that is in the catalogue."""

@@ -13,7 +13,7 @@ import errno
 import math
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import ExitStack, aclosing, contextmanager, suppress
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 import filelock
@@ -21,11 +21,11 @@ from attrs import frozen
 
 from krosai_calls._download import local_errors, run_to_the_end, write_transcript
 from krosai_calls._files import digest_of, make_folder
-from krosai_calls._holdings import EVENTS, RECORDING, TRANSCRIPT, Outcome
+from krosai_calls._holdings import EVENTS, RECORDING, TRANSCRIPT, Outcome, Saved, key_of
 from krosai_calls._increments import BEGINNING, END, Progress, Span, Walk
 from krosai_calls._json import encode_json
 from krosai_calls._names import recording_name, transcript_name
-from krosai_calls._prospects import RETENTION, RETENTION_WARNING, State
+from krosai_calls._prospects import State, urgency
 from krosai_calls._report import ArchiveFailure, ArchivePlan, ArchiveProgress, ArchiveReport
 from krosai_calls._scope import Scope
 from krosai_calls._seams import ListedPage
@@ -88,7 +88,7 @@ async def archive_calls(source: CallSource, order: ArchiveOrder) -> ArchiveRepor
     except OSError as fault:
         raise ArchiveError(f"{order.directory} cannot be used: {fault.strerror}") from fault
     with _held(order.directory):
-        async with Catalog(order.directory) as catalog:
+        async with Catalog(order.directory, order.clock) as catalog:
             if order.dry_run:
                 return await foresee(source, order, scope, catalog)
             return await _Run(source, order, scope, catalog).run()
@@ -106,8 +106,8 @@ def _held(directory: Path) -> Iterator[None]:
             raise ArchiveError(
                 f"another run is archiving into {directory}{holder and f' ({holder})'}: wait for it, or stop it"
             ) from None
-        except OSError as fault:
-            if fault.errno not in _NO_LOCKS:
+        except (OSError, NotImplementedError) as fault:
+            if isinstance(fault, OSError) and fault.errno not in _NO_LOCKS:
                 raise ArchiveError(f"{path} cannot be used: {fault.strerror}") from fault
         yield
 
@@ -136,42 +136,54 @@ class _Run:
         self._scope = scope
         self._catalog = catalog
         self._tally = Tally(source, order)
+        self._left_out = False
+        # What waits or is in work: where two walks show a call, it is done once.
+        self._jobs: set[tuple[str, str]] = set()
 
     async def run(self) -> ArchiveReport:
         """Do all that is to be done, and write down how it ended."""
-        catalog, order = self._catalog, self._order
+        catalog = self._catalog
         number = await catalog.begin_run(encode_json(dict(self._source.query)))
-        outcome = "failed"
+        outcome, used_up = "failed", None
         try:
             self._tally.begin(await catalog.counts(self._scope))
-            try:
-                async with asyncio.timeout(order.max_seconds) as limit:
-                    await run_workers(
-                        self._feed(), self._do, count=order.workers, waiting=MOST_JOBS_WAITING, place=_place
-                    )
-            except TimeoutError:
-                if not limit.expired():
-                    raise  # a request's
-                self._tally.stop(f"the {order.max_seconds:g} s that were allowed are over")
-            if self._tally.stopped is not None:
-                raise self._tally.stopped
+            await self._work()
             outcome = "done"
-        except RequestBudgetExceededError as used_up:
-            outcome = "ended early"
-            used_up.report = await self._final_report()
-            raise
+        except RequestBudgetExceededError as early:
+            outcome, used_up = "ended early", early
         except asyncio.CancelledError:
             outcome = "interrupted"
             raise
         finally:
             with suppress(ArchiveError):
+                self._tally.note_expiring(await catalog.count_expiring(self._scope))
                 await catalog.end_run(number, outcome, self._tally.report().to_dict())
-        return await self._final_report()
+        report = self._tally.report()
+        if used_up is not None:
+            used_up.report = report
+            raise used_up
+        return report
 
-    async def _final_report(self) -> ArchiveReport:
-        with suppress(ArchiveError):
-            self._tally.note_expiring(await self._catalog.count_expiring(self._scope))
-        return self._tally.report()
+    async def _work(self) -> None:
+        order, deadline = self._order, asyncio.timeout(self._order.max_seconds)
+        try:
+            async with deadline:
+                await run_workers(
+                    self._feed(), self._do, count=order.workers, waiting=MOST_JOBS_WAITING, place=self._place
+                )
+        except TimeoutError:
+            if not deadline.expired():  # one of ours is a TimeoutError, too
+                raise
+            self._tally.stop(f"the {order.max_seconds:g} s that were allowed are over")
+            self._left_out = True
+        if self._tally.stopped is not None and self._left_out:
+            raise self._tally.stopped
+
+    def _has_to_stop(self) -> bool:
+        """Whether nothing new is to be begun; whoever asks would have begun something."""
+        has_to = self._tally.stopped is not None
+        self._left_out = self._left_out or has_to
+        return has_to
 
     # --- What there is to do -------------------------------------------------------------------------------
 
@@ -180,23 +192,27 @@ class _Run:
             plan = await self._catalog.plan(self._scope)
             unseen = set(plan.open_ids)
             for walk in plan.walks:
+                if self._has_to_stop():
+                    return
+                if walk.gap is None and not unseen.intersection(*walk.anchors):
+                    continue  # other walks have shown them
                 async with aclosing(self._walk(walk, unseen)) as jobs:
                     async for job in jobs:
                         yield job
-            for call_id in sorted(unseen):
+            for call_id in sorted(unseen & plan.addresses):
                 yield _Job("call", call_id)
         except RateLimitedError as refused:
             raise _used_up(refused) from refused
 
     async def _walk(self, walk: Walk, unseen: set[str]) -> AsyncGenerator[_Job, None]:
-        progress = Progress(walk, self._scope.shows_all)
+        progress = Progress(walk, self._order.clock(), self._scope.shows_all)
         async with aclosing(self._source.pages(_bounds(walk.span))) as pages:
             async for page in pages:
-                if self._tally.stopped is not None:
+                if self._has_to_stop():
                     return
                 async for job in self._take_in(page, progress):
                     yield job
-                unseen.difference_update(call.id for call in page.calls)
+                unseen.difference_update(key_of(call.id) for call in page.calls)
         if walk.gap is not None and progress.is_out_of_bounds:
             # The service reads the bounds otherwise, or all those calls have vanished.
             without_bounds = Walk(self._scope.wanted, Span(self._scope.wanted.start, walk.gap.end))
@@ -209,18 +225,27 @@ class _Run:
         saved = await self._catalog.save_calls(page.calls, with_events=self._order.events)
         self._tally.saw(page, saved)
         if page.is_vouched:
-            progress.note((call.id, call.created_at) for call in page.calls)
+            progress.note((key_of(call.id), call.created_at) for call in page.calls)
             if (span := progress.covered(is_complete=False)) is not None:
                 await self._catalog.cover(self._scope, span)
         for call in page.calls:
-            for kind in sorted(saved.to_do.get(call.id, frozenset()) & self._scope.kinds):
-                yield _Job(kind, call.id, call)
+            for job in self._jobs_for(call, saved):
+                if (job.kind, job.call_id) not in self._jobs:
+                    self._jobs.add((job.kind, job.call_id))
+                    yield job
+
+    def _jobs_for(self, call: Call, saved: Saved) -> list[_Job]:
+        kinds = saved.to_do.get(key_of(call.id), frozenset()) & self._scope.kinds
+        return [_Job(kind, call.id, call) for kind in sorted(kinds)]
+
+    def _place(self, job: _Job) -> float:
+        return urgency(job.call, self._order.clock()) if job.call and job.kind == RECORDING else math.inf
 
     # --- Doing it ------------------------------------------------------------------------------------------
 
     async def _do(self, job: _Job) -> None:
         """Do one job; what goes wrong with it alone goes into the report."""
-        if self._tally.stopped is not None:
+        if self._has_to_stop():
             return
         try:
             await self._work_of(job)
@@ -234,6 +259,8 @@ class _Run:
             await self._fail(job, fault)
         except KrosaiError as fault:
             await self._fail(job, fault)
+        finally:
+            self._jobs.discard((job.kind, job.call_id))
 
     async def _work_of(self, job: _Job) -> None:
         if job.call is None:
@@ -251,18 +278,19 @@ class _Run:
         try:
             call = await self._source.get_call(call_id)
         except NotFoundError:
-            for kind in self._scope.kinds:
+            for kind in (RECORDING, TRANSCRIPT, EVENTS):
                 await self._note(call_id, kind, Outcome(state=State.GONE), only_open=True)
             return
         saved = await self._catalog.save_calls([call], with_events=self._order.events)
         self._tally.saw(ListedPage((call,), None), saved)
-        for kind in sorted(saved.to_do.get(call.id, frozenset()) & self._scope.kinds):
-            await self._do(_Job(kind, call.id, call))
+        for job in self._jobs_for(call, saved):
+            await self._do(job)
 
     async def _save_recording(self, call: Call) -> None:
         path = self._order.directory / recording_name(call.id, call.created_at)
         if path.is_file():  # its name says that it is whole; a run was killed before it could say so
-            size, sha256 = await run_to_the_end(lambda: digest_of(path))
+            with local_errors(call.id, path):
+                size, sha256 = await run_to_the_end(lambda: digest_of(path))
             await self._note(call.id, RECORDING, Outcome(state=State.SAVED, size_bytes=size, sha256=sha256))
             return
         try:
@@ -311,15 +339,6 @@ def _bounds(span: Span) -> Mapping[str, datetime]:
     if span.end < END:
         bounds["to_date"] = span.end
     return bounds
-
-
-def _place(job: _Job) -> float:
-    """What comes first: recordings that will soon be gone, the oldest of them before the others."""
-    if job.kind == RECORDING and job.call is not None and job.call.created_at is not None:
-        expires_in = job.call.created_at + RETENTION - datetime.now(UTC)
-        if expires_in <= RETENTION_WARNING:
-            return expires_in.total_seconds()
-    return math.inf
 
 
 def _used_up(refused: RateLimitedError) -> RequestBudgetExceededError:

@@ -34,26 +34,36 @@ FILE_NAME = "catalog.sqlite"
 BUSY_SECONDS = 5.0
 
 
+def present() -> datetime:
+    """The present."""
+    return datetime.now(UTC)
+
+
 class Catalog:
     """An open catalogue.
 
     Args:
         directory: The archive's folder, which must be there.
+        clock: Tells the present, aware.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, clock: Callable[[], datetime] = present) -> None:
         self._directory = directory
+        self._clock = clock
         self._path = directory / FILE_NAME
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="krosai-catalog")
         self._connection: sqlite3.Connection | None = None
 
     async def __aenter__(self) -> Catalog:
         try:
-            self._connection = await self._run(lambda: _open(self._path))
+            await self._run(self._open)
         except BaseException:
-            self._thread.shutdown()
+            await self.__aexit__(None, None, None)
             raise
         return self
+
+    def _open(self) -> None:
+        self._connection = _open(self._path)
 
     async def __aexit__(
         self,
@@ -62,21 +72,19 @@ class Catalog:
         traceback: TracebackType | None,
     ) -> None:
         connection, self._connection = self._connection, None
-        if connection is not None:
-            await self._run(connection.close)
-        self._thread.shutdown()
+        try:
+            if connection is not None:
+                await self._run(connection.close)
+        finally:
+            self._thread.shutdown()
 
     async def save_calls(self, calls: Sequence[Call], *, with_events: bool = False) -> Saved:
         """Write calls, and what is wanted of them; one that is there already is updated where anything differs."""
-        return await self._do(
-            _holdings.save_calls, calls, self._directory, datetime.now(UTC), with_events=with_events
-        )
+        return await self._do(_holdings.save_calls, calls, self._directory, self._clock(), with_events=with_events)
 
     async def save_outcome(self, call_id: str, kind: str, outcome: Outcome, *, only_open: bool = False) -> Changes:
         """Write down what has become of an artefact."""
-        return await self._do(
-            _holdings.save_outcome, call_id, kind, outcome, datetime.now(UTC), only_open=only_open
-        )
+        return await self._do(_holdings.save_outcome, call_id, kind, outcome, self._clock(), only_open=only_open)
 
     async def save_events(self, call_id: str, events: Sequence[CallEvent]) -> None:
         """Write a call's timeline in place of the one that is there."""
@@ -100,15 +108,15 @@ class Catalog:
 
     async def count_expiring(self, scope: Scope) -> int:
         """How many recordings will soon be past their retention and are not saved."""
-        return await self._do(_scope.count_expiring, scope, datetime.now(UTC))
+        return await self._do(_scope.count_expiring, scope, self._clock())
 
     async def begin_run(self, filters: str) -> int:
         """Write down that a run begins; gives its number."""
-        return await self._do(_begin_run, filters)
+        return await self._do(_begin_run, filters, self._clock())
 
     async def end_run(self, number: int, outcome: str, report: object) -> None:
         """Write down how a run has ended."""
-        await self._do(_end_run, number, outcome, encode_json(report))
+        await self._do(_end_run, number, outcome, encode_json(report), self._clock())
 
     async def _do(
         self,
@@ -168,28 +176,29 @@ def _open(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA trusted_schema = OFF")
-        migrate(connection)
+        if migrate(connection) == 1:
+            _holdings.take_transcripts_apart(connection)
     except BaseException:
         connection.close()
         raise
     return connection
 
 
-def _begin_run(connection: sqlite3.Connection, filters: str) -> int:
+def _begin_run(connection: sqlite3.Connection, filters: str, now: datetime) -> int:
     with _holdings.transaction(connection):
         connection.execute("UPDATE runs SET outcome = 'killed' WHERE outcome = 'running'")
         cursor = connection.execute(
             "INSERT INTO runs (started_at, host, process_id, filters, outcome) VALUES (?, ?, ?, ?, 'running')",
-            (as_text(datetime.now(UTC)), socket.gethostname(), os.getpid(), filters),
+            (as_text(now), socket.gethostname(), os.getpid(), filters),
         )
     return int(cursor.lastrowid or 0)
 
 
-def _end_run(connection: sqlite3.Connection, number: int, outcome: str, report: str) -> None:
+def _end_run(connection: sqlite3.Connection, number: int, outcome: str, report: str, now: datetime) -> None:
     with _holdings.transaction(connection):
         connection.execute(
             "UPDATE runs SET ended_at = ?, outcome = ?, report = ? WHERE id = ?",
-            (as_text(datetime.now(UTC)), outcome, report, number),
+            (as_text(now), outcome, report, number),
         )
 
 

@@ -54,11 +54,17 @@ def test_without_a_link_or_words_the_calls_end_decides(seen: Call, prospect: Pro
     assert transcript_prospect(seen, NOW) is prospect
 
 
-@pytest.mark.parametrize("status", ["completed", "in_progress", "failed", "parked", None])
+@pytest.mark.parametrize("status", ["completed", "failed", "parked", None])
 def test_what_is_there_is_ready_whatever_the_call_says(status: str | None) -> None:
     seen = call(status, ended=LAST_YEAR, recording_url="https://h/a.mp3", transcript="[A]: hi")
     assert recording_prospect(seen, NOW) is Prospect.READY
     assert transcript_prospect(seen, NOW) is Prospect.READY
+
+
+def test_the_words_of_a_call_that_goes_on_are_not_all_of_them() -> None:
+    seen = call("in_progress", recording_url="https://h/a.mp3", transcript="[A]: hi")
+    assert recording_prospect(seen, NOW) is Prospect.READY
+    assert transcript_prospect(seen, NOW) is Prospect.PENDING
 
 
 def test_a_link_brings_no_words_and_words_bring_no_link() -> None:
