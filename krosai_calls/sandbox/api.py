@@ -80,7 +80,7 @@ class Api:
 
     async def _stats(self, request: web.Request) -> web.Response:
         check_once(request.query)
-        return json_answer(answers.stats_body(self._world.matching(stats_filters(request.query, self._dialect))))
+        return json_answer(self._world.read(stats_filters(request.query, self._dialect), answers.stats_body))
 
     async def _get(self, request: web.Request) -> web.Response:
         return json_answer(self.call_body(self._wanted(request)))
