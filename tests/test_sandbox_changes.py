@@ -228,6 +228,25 @@ async def test_a_call_that_is_deleted_was_never_there(caller: Caller) -> None:
     assert (await caller.ask("/calls/stats")).json()["total_calls"] == 29
 
 
+def test_calls_may_come_and_go_without_end(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("krosai_calls.sandbox.world.MOST_CHANGES", 10)
+    for _ in range(30):
+        sandbox.delete_call(sandbox.add_call()["id"])
+    assert len(sandbox.calls) == 30
+
+
+def test_more_changes_than_are_good_for_anybody_are_refused(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("krosai_calls.sandbox.world.MOST_CHANGES", 10)
+    for _ in range(6):  # three live calls and one that is being processed are changes already
+        sandbox.add_call()
+    with pytest.raises(SettingsError, match="reset"):
+        sandbox.add_call()
+    sandbox.reset()
+    sandbox.add_call()
+
+
 def test_calls_that_are_not_there_and_calls_that_have_ended_cannot_be_ended(sandbox: Sandbox) -> None:
     ended = next(call["id"] for call in sandbox.calls if call["status"] == "completed")
     with pytest.raises(SettingsError, match="already ended"):
@@ -257,7 +276,17 @@ def test_a_sandbox_that_has_not_been_started_has_nothing_to_be_changed() -> None
         Sandbox().add_call()
 
 
-def test_a_clock_that_gives_no_utc_is_understood() -> None:
+@pytest.mark.parametrize("seconds", [0, 0.4, 4.9])
+def test_the_times_of_a_call_that_is_ended_agree_with_its_duration(sandbox: Sandbox, seconds: float) -> None:
+    for call_id in (sandbox.add_call(status="in_progress")["id"], sandbox.calls[3]["id"]):
+        sandbox.advance(seconds)
+        ended = sandbox.end_call(call_id)
+        answered, completed = (datetime.fromisoformat(ended[name]) for name in ("answered_at", "completed_at"))
+        assert (completed - answered).total_seconds() == ended["duration"] >= seconds - 1
+        assert completed <= NOW + timedelta(seconds=2 * seconds)
+
+
+def test_a_time_finer_than_what_is_told_is_understood() -> None:
     moment = datetime(2025, 3, 14, 9, 0, 0, 123_456, tzinfo=UTC)
     with Sandbox(calls=5, now=moment) as running:
         added = running.add_call()

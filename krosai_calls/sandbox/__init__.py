@@ -10,6 +10,11 @@
 
 It serves real HTTP on loopback: the API on one port, and on another the storage host with the recordings, behind
 links that expire. In pytest the fixture ``krosai_sandbox`` is a running one.
+
+Its world changes as a test wants it: ``add_call``, ``end_call`` and ``delete_call``; ``advance`` lets time pass,
+by which calls live, links expire and recordings age; ``on_request`` is told of each request before it is answered;
+``fail_next`` lets one fail; ``reset`` makes everything as it was. A ``Dialect`` says how it speaks where the
+documents leave it open.
 """
 
 from __future__ import annotations

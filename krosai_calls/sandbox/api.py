@@ -9,13 +9,13 @@ from typing import Any
 
 from aiohttp import web
 
-from krosai_calls.sandbox import answers
+from krosai_calls.sandbox import answers, description
 from krosai_calls.sandbox.desk import Desk
 from krosai_calls.sandbox.dialect import Dialect
-from krosai_calls.sandbox.gate import Gate, json_answer
+from krosai_calls.sandbox.gate import OPEN_ENDPOINT, Gate, json_answer
 from krosai_calls.sandbox.links import Signer
 from krosai_calls.sandbox.lives import FINAL_STATUSES
-from krosai_calls.sandbox.queries import Refusal, listing_filters, page_of, stats_filters
+from krosai_calls.sandbox.queries import Refusal, check_once, listing_filters, page_of, stats_filters
 from krosai_calls.sandbox.storage import Studio
 from krosai_calls.sandbox.timeline import Call
 from krosai_calls.sandbox.world import World
@@ -54,6 +54,7 @@ class Api:
         router.add_get(f"{calls}/{{call_id}}/events", self._events, name="list_events")
         router.add_get(f"{calls}/{{call_id}}/recording", self._recording, name="get_recording")
         router.add_post(f"{calls}/{{call_id}}/hangup", self._hang_up, name="hang_up")
+        router.add_get(description.PATH, self._describe, name=OPEN_ENDPOINT)
         return application
 
     def call_body(self, call: Call) -> dict[str, Any]:
@@ -66,6 +67,7 @@ class Api:
         self._hangups.clear()
 
     async def _list(self, request: web.Request) -> web.Response:
+        check_once(request.query)
         limit, offset = page_of(request.query)
         filters = listing_filters(request.query, self._dialect)
         oldest_first = self._dialect.order == "oldest_first"
@@ -73,8 +75,12 @@ class Api:
         page = [self.call_body(call) for call in calls]
         return json_answer(self._dialect.page(page, total, limit, offset))
 
+    async def _describe(self, request: web.Request) -> web.Response:
+        return json_answer(description.description(self._dialect))
+
     async def _stats(self, request: web.Request) -> web.Response:
-        return json_answer(answers.stats_body(self._world.matching(stats_filters(request.query, self._dialect))))
+        check_once(request.query)
+        return json_answer(self._world.read(stats_filters(request.query, self._dialect), answers.stats_body))
 
     async def _get(self, request: web.Request) -> web.Response:
         return json_answer(self.call_body(self._wanted(request)))

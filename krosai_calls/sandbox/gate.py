@@ -20,6 +20,8 @@ from krosai_calls.sandbox.limits import RateWindows, Verdict
 from krosai_calls.sandbox.pauses import Pauses
 from krosai_calls.sandbox.queries import Refusal
 
+# What anybody may ask for, without a key and as often as they like.
+OPEN_ENDPOINT = "openapi"
 _CODES = {
     400: "INVALID_PARAMETER",
     401: "INVALID_API_KEY",
@@ -70,9 +72,10 @@ class Gate:
             await self._pauses.wait(self._latency_seconds)
         verdict = self._windows.look(self._now())
         try:
-            check_key(request, self._api_key)
-            verdict = self._windows.take(self._now())
-            check_rate(verdict)
+            if request.match_info.route.name != OPEN_ENDPOINT:
+                check_key(request, self._api_key)
+                verdict = self._windows.take(self._now())
+                check_rate(verdict)
             check_fault(request.get(FAULT))
             response = await handler(request)
         except Refusal as refusal:

@@ -7,8 +7,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 JOURNAL_LIMIT = 100_000
-# What can be asked for: by the client's verbs, and a recording from the storage host.
-ENDPOINTS = ("list_calls", "get_stats", "get_call", "list_events", "get_recording", "hang_up", "recording")
+# What can be asked for: by the client's verbs, a recording from the storage host, and the API's description.
+ENDPOINTS = (
+    "list_calls",
+    "get_stats",
+    "get_call",
+    "list_events",
+    "get_recording",
+    "hang_up",
+    "recording",
+    "openapi",
+)
 _SECRET_HEADERS = frozenset({"x-api-key", "authorization"})
 
 
@@ -25,8 +34,8 @@ class RecordedRequest:
             which one cannot.
         status: What was answered, or None as long as nothing was.
         endpoint: What was asked for, by the name of the client's verb (``list_calls``, ``get_call``,
-            ``get_stats``, ``list_events``, ``get_recording``, ``hang_up``), ``recording`` on the storage host, or
-            None for a path that neither serves.
+            ``get_stats``, ``list_events``, ``get_recording``, ``hang_up``), ``recording`` on the storage host,
+            ``openapi``, or None for a path that neither serves.
     """
 
     server: str

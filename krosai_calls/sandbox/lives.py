@@ -81,8 +81,10 @@ def retained(call: Call, moment: datetime) -> Call:
 
 def ended(call: Call, at: datetime, status: str, hangup_cause: str) -> Life:
     """End a live call. What it leaves behind is ready some time later."""
-    ended_at = max(at.replace(microsecond=0), call.answered_at or call.created_at)
-    talked = timedelta() if call.answered_at is None else ended_at - call.answered_at
+    since = call.answered_at or max(at, call.created_at)
+    # In whole seconds, so that the times agree with the duration.
+    talked = max(at - since, timedelta()) // timedelta(seconds=1)
+    ended_at = since + timedelta(seconds=talked)
     processed_at = ended_at + RECORDED_AFTER if status == "completed" and call.answered_at is not None else None
     return Life(
         replace(
@@ -90,7 +92,7 @@ def ended(call: Call, at: datetime, status: str, hangup_cause: str) -> Life:
             status=status,
             hangup_cause=hangup_cause,
             completed_at=ended_at,
-            duration=talked // timedelta(seconds=1),
+            duration=talked,
             recorded_at=processed_at if call.is_recorded else None,
             transcribed_at=transcribed_after(processed_at, call.words),
         )

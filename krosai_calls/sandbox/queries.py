@@ -7,9 +7,21 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from multidict import MultiMapping
+
 from krosai_calls.sandbox.dialect import Dialect
 from krosai_calls.sandbox.filters import Filters
 
+_PARAMETERS = (
+    "status",
+    "direction",
+    "phone_number_id",
+    "endpoint_id",
+    "from_date",
+    "to_date",
+    "limit",
+    "offset",
+)
 DEFAULT_LIMIT = 50
 LARGEST_LIMIT = 100
 # Times are told to the millisecond: nothing lies between a bound and its neighbour.
@@ -38,7 +50,7 @@ class Refusal(Exception):  # noqa: N818 - not a failure of ours: an answer on it
 
 
 def listing_filters(query: Mapping[str, str], dialect: Dialect) -> Filters:
-    """Read the filters of ``GET /calls``. Unknown parameters are ignored, and so are empty ones."""
+    """Read the filters of ``GET /calls``. Unknown parameters are ignored, and so are empty names."""
     return Filters(
         status=query.get("status") or None,
         direction=query.get("direction") or None,
@@ -66,6 +78,17 @@ def page_of(query: Mapping[str, str]) -> tuple[int, int]:
     return limit, offset
 
 
+def check_once(query: MultiMapping[str]) -> None:
+    """Let a query pass that says everything once.
+
+    Raises:
+        Refusal: A parameter that means something is there twice.
+    """
+    for name in _PARAMETERS:
+        if len(query.getall(name, [])) > 1:
+            raise _wrong(name, f"{name} must be given once")
+
+
 def _whole_number(query: Mapping[str, str], name: str, default: int) -> int:
     text = query.get(name)
     if text is None:
@@ -85,7 +108,7 @@ def _last_moment(query: Mapping[str, str], dialect: Dialect) -> datetime | None:
 
 def _date(query: Mapping[str, str], name: str, shift: timedelta) -> datetime | None:
     text = query.get(name)
-    if not text:
+    if text is None:
         return None
     try:
         moment = datetime.fromisoformat(text)

@@ -11,6 +11,7 @@ from email.utils import format_datetime, parsedate_to_datetime
 # No more digits than ``int`` reads; a longer number is as good as nonsense.
 _SINGLE_RANGE = re.compile(r"bytes\s*=\s*([0-9]{0,4000})-([0-9]{0,4000})", re.IGNORECASE)
 _MISPLACED_BYTES = 1000
+_STRONG_TAG = re.compile(r'(?<!W/)"[^"]*"')
 _ENTITY_TAG = re.compile(r'(?:W/)?("[^"]*")')
 
 
@@ -19,7 +20,7 @@ class Portion:
     """What to answer with.
 
     Attributes:
-        status: 200 for the whole, 206 for a part, 304 or 416 for nothing.
+        status: 200 for the whole, 206 for a part, 304, 412 or 416 for nothing.
         start: The first byte.
         stop: The byte after the last one.
     """
@@ -52,6 +53,9 @@ def decide(method: str, headers: Mapping[str, str], version: Version) -> Portion
         headers: The request's headers, to be looked up without regard to case.
         version: The file as it is.
     """
+    # In the order of RFC 9110, section 13.2.2.
+    if not _is_as_expected(headers, version):
+        return Portion(412)
     if _has_it_already(headers, version):
         return Portion(304)
     wanted = headers.get("Range") if method == "GET" else None
@@ -88,6 +92,15 @@ def misplaced(portion: Portion) -> Portion:
 def http_date(moment: datetime) -> str:
     """Write a date as HTTP does."""
     return format_datetime(moment.astimezone(UTC), usegmt=True)
+
+
+def _is_as_expected(headers: Mapping[str, str], version: Version) -> bool:
+    expected = headers.get("If-Match")
+    if expected is not None:  # then the date is not looked at
+        # A weak tag never matches here.
+        return expected.strip() == "*" or version.etag in _STRONG_TAG.findall(expected)
+    since = _date(headers.get("If-Unmodified-Since"))
+    return since is None or version.modified <= since
 
 
 def _has_it_already(headers: Mapping[str, str], version: Version) -> bool:

@@ -119,6 +119,8 @@ def _answer(portion: Portion, version: Version, data: bytes) -> web.Response:
     }
     if portion.status == 304:
         return web.Response(status=304, headers=headers)
+    if portion.status == 412:
+        return _refusal(412, "PreconditionFailed", "At least one of the preconditions did not hold", headers)
     if portion.status == 416:
         headers["Content-Range"] = f"bytes */{version.size}"
         return _refusal(416, "InvalidRange", "The requested range is not satisfiable", headers)

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
+from typing import TypeVar
 
 from krosai_calls.errors import SettingsError
 from krosai_calls.sandbox import added, lives
@@ -18,6 +19,8 @@ from krosai_calls.sandbox.filters import EVERYTHING, Filters, Settled
 from krosai_calls.sandbox.listed import Change, with_changes
 from krosai_calls.sandbox.lives import FINAL_STATUSES, LIVE_STATUSES, Life
 from krosai_calls.sandbox.timeline import EPOCH, Call, Timeline
+
+T = TypeVar("T")
 
 # A smaller world has only calls that have ended, so that the first look already shows a recording.
 SMALLEST_WORLD_WITH_LIVE_CALLS = 20
@@ -91,11 +94,11 @@ class World:
             wanted = numbers[max(total - stop, 0) : max(total - start, 0)]
             return list(self._calls(wanted, moment))[::-1], total
 
-    def matching(self, filters: Filters) -> list[Call]:
-        """Give all wanted calls."""
+    def read(self, filters: Filters, reader: Callable[[Iterator[Call]], T]) -> T:
+        """Give all wanted calls to a reader, one by one, and what it makes of them to the caller."""
         with self._lock:
             moment = self._clock()
-            return list(self._calls(self._listing(filters, moment), moment))
+            return reader(self._calls(self._listing(filters, moment), moment))
 
     def find(self, call_id: str) -> Call | None:
         """Find a call by its id."""
@@ -132,7 +135,8 @@ class World:
             SettingsError: There is no such call, or it has ended already.
         """
         with self._lock:
-            now, call = self._clock(), self.find(call_id)
+            now, number = self._clock(), self._number_of(call_id)
+            call = None if number is None else self._call(number, now)
             if call is None:
                 raise SettingsError(f"there is no call {call_id!r} to be ended")
             if call.status in FINAL_STATUSES:
@@ -151,8 +155,15 @@ class World:
             number = self._number_of(call_id)
             if number is None:
                 raise SettingsError(f"there is no call {call_id!r} to be deleted")
-            self._change(number, None)
-            self._ids.pop(call_id, None)
+            if number < _FIRST_ADDED:
+                self._change(number, None)
+                return
+            # Nothing of it is left, so that calls may come and go without end.
+            for kept in (self._lives, self._changes):
+                del kept[number]
+            del self._ids[call_id]
+            self._in_order = None
+            self._forget_listings()
 
     def reset(self) -> None:
         """Take back every change."""
