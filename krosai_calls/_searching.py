@@ -160,11 +160,12 @@ def search(connection: sqlite3.Connection, directory: Path, question: Question) 
 
 def _require_syntax(connection: sqlite3.Connection, query: str) -> None:
     # Asked of the index that is still empty: whatever is wrong now is wrong with the query.
+    reason = "it begins with *" if query.startswith("*") else ""  # which asks FTS5 about itself
     try:
         connection.execute("SELECT 1 FROM found WHERE found MATCH ?", (query,)).fetchall()
     except sqlite3.Error as fault:
         reason = str(fault).removeprefix("fts5: ")
-    else:
+    if not reason:
         return
     literally = '"' + query.replace('"', '""') + '"'
     raise InvalidArgumentError(
