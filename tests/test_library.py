@@ -53,7 +53,7 @@ def test_looking_into_a_folder_makes_nothing_there(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [b"no database at all, " * 100, b"SQLite format 3\0" + b"\xff" * 4000])
 def test_a_damaged_catalogue_is_told_with_what_to_do(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "catalog.sqlite").write_bytes(content)
-    with pytest.raises(ArchiveError, match="is damaged .*move it away"):
+    with pytest.raises(ArchiveError, match=r"is damaged .*move it away"):
         Archive(tmp_path)
 
 
