@@ -101,7 +101,8 @@ def test_a_query_has_the_syntax_of_fts5(folder: Path, query: str, hits: list[tup
     "query",
     [
         "it's about \"order", "AND", "OR", "a AND", "(", ")", '"', "*", "a + ", "it: foo", "-order", "order?",
-        "50%", "NEAR(a b", "^", "{", "a.b", "*reads", "'", "((((((((((", " ( ".join(["a"] * 5000), "\\", "x -- y", ";",
+        "50%", "NEAR(a b", "^", "{", "a.b", "*reads", "'", "((((((((((",
+        " ( ".join(["a"] * 5000), "\\", "x -- y", ";",
     ],
 )  # fmt: skip
 def test_a_query_that_cannot_be_read_is_told_with_how_to_quote_it(folder: Path, query: str) -> None:
