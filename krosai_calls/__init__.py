@@ -6,7 +6,8 @@
         async for call in client.iter_calls(status="completed"):
             print(call.created_at, call.from_number, call.duration)
 
-``CallsClient`` has the same verbs, blocking. Names are resolved at first use, so that importing the package,
+``CallsClient`` has the same verbs, blocking, and ``Archive`` looks into a folder that ``archive`` has filled.
+Names are resolved at first use, so that importing the package,
 or asking the command line for help, does not load an HTTP library.
 """
 
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from krosai_calls._streams import RecordingStream
     from krosai_calls.archive import ArchiveReport
     from krosai_calls.client import AsyncCallsClient
+    from krosai_calls.library import Archive
     from krosai_calls.models import (
         Call,
         CallDirection,
@@ -68,6 +70,7 @@ if TYPE_CHECKING:
 
 # Where the names live that need attrs or aiohttp; a test holds this against the imports above.
 _HOME_OF = {
+    "Archive": "krosai_calls.library",
     "ArchiveReport": "krosai_calls.archive",
     "AsyncCallsClient": "krosai_calls.client",
     "Call": "krosai_calls.models",
@@ -89,6 +92,7 @@ _HOME_OF = {
 
 __all__ = [
     "ApiError",
+    "Archive",
     "ArchiveError",
     "ArchiveReport",
     "AsyncCallsClient",

@@ -117,6 +117,15 @@ def _call(raw: Any) -> Call:
     return read_expected_call(raw, []) or _CONVERTER.structure(raw, Call)
 
 
+def read_call(body: bytes) -> Call:
+    """The call of a row that was kept as JSON.
+
+    Raises:
+        UnfitError: It is no call.
+    """
+    return _call(load_json(body))
+
+
 # --- Answers ---------------------------------------------------------------------------------------------
 
 

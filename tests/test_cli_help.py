@@ -22,6 +22,9 @@ COMMANDS = {
     "hangup",
     "download",
     "archive",
+    "search",
+    "verify",
+    "export",
     "sandbox",
 }
 CALL_FILTERS = {"--status", "--direction", "--phone-number-id", "--endpoint-id", "--from", "--to"}
@@ -40,6 +43,8 @@ def test_the_program_has_the_commands_of_the_design() -> None:
         ("stats", CALL_FILTERS - {"--status", "--direction"}),
         ("hangup", {"--yes"}),
         ("download", {"--to"}),
+        ("search", {*CALL_FILTERS, "--max-items", "--speaker"}),
+        ("export", {*CALL_FILTERS, "--format", "--output", "--sums"}),
     ],
 )
 def test_a_command_takes_the_options_of_the_design(command: str, options: set[str]) -> None:

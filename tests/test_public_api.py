@@ -21,7 +21,7 @@ from krosai_calls import errors
 PROMISED = {
     "AsyncCallsClient", "CallsClient", "RetryPolicy", "Call", "CallStatus", "CallDirection", "HangupCause", "Page",
     "CallEvent", "CallStats", "HangupResult", "RecordingLink", "RecordingStream", "Download", "Turn",
-    "parse_transcript", "ArchiveReport", "__version__", *errors.__all__,
+    "parse_transcript", "Archive", "ArchiveReport", "__version__", *errors.__all__,
 }  # fmt: skip
 
 TREE = {

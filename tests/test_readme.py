@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
+
+from archive_maker import making
 
 from krosai_calls.cli.exits import Exit
 from krosai_calls.client import AsyncCallsClient
@@ -87,6 +90,28 @@ def test_the_commands_for_a_real_account_run(tmp_path: Path) -> None:
         for command in commands:
             run([sys.executable, "-m", "krosai_calls", *command[1:]], tmp_path, **account_of(sandbox))
     assert (tmp_path / "calls" / "catalog.sqlite").is_file()
+
+
+def test_the_example_for_using_an_archive_runs(tmp_path: Path) -> None:
+    said = [("Caller", "I want my money back"), ("Agent", "A refund it is")]
+    with making(tmp_path / "calls") as maker:
+        maker.call("call_1", said=said, recording=b"an MP3", direction="inbound", duration=180)
+    printed = run([sys.executable, "-c", block_with('Archive("calls")')], tmp_path).splitlines()
+    assert "I want my money back" in printed[0]
+    assert printed[0].endswith("call_1.mp3")
+    assert printed[1:] == ["1 calls, 3 minutes inbound", "sound"]
+    assert (tmp_path / "calls.csv").read_text(encoding="utf-8").count("call_1") == 3
+
+
+def test_the_commands_for_using_an_archive_run(tmp_path: Path) -> None:
+    (block,) = [text for text in SHELL if "krosai-calls verify" in text]
+    with making(tmp_path / "calls") as maker:
+        maker.call("call_1", said=[("Caller", "money back")], recording=b"an MP3")
+    ours = f'krosai-calls() {{ {shlex.quote(sys.executable)} -m krosai_calls "$@"; }}\nset -e\n'
+    printed = run(["bash", "-c", ours + block], tmp_path)
+    assert '"snippet": "money back"' not in printed  # it was said longer than 30 days ago
+    assert '"is_sound": true' in printed
+    assert (tmp_path / "calls.csv").is_file()
 
 
 def test_the_example_for_ones_own_tests_passes(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import click
 
 from krosai_calls._version import __version__
-from krosai_calls.cli import acting, archiving, reading, serving
+from krosai_calls.cli import acting, archiving, library, reading, serving
 from krosai_calls.cli.exits import ADVICE_BY_EXIT, Exit, exit_for
 from krosai_calls.cli.output import Output, ReaderGoneError, TerminatedError, give_up
 from krosai_calls.cli.setup import Setup
@@ -34,7 +34,13 @@ def program(context: click.Context, sandbox: bool, base_url: str | None, as_json
     context.obj = Setup(sandbox=sandbox, base_url=base_url, out=Output(as_json=as_json))
 
 
-for _command in (*reading.COMMANDS, *acting.COMMANDS, *archiving.COMMANDS, *serving.COMMANDS):
+for _command in (
+    *reading.COMMANDS,
+    *acting.COMMANDS,
+    *archiving.COMMANDS,
+    *library.COMMANDS,
+    *serving.COMMANDS,
+):
     program.add_command(_command)
 
 

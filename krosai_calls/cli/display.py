@@ -65,3 +65,20 @@ def size_of(count: int) -> str:
 def count_of(number: int, noun: str) -> str:
     """A number with its noun: 1 call, 250 calls."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def excerpt_of(text: str, width: int, *, around: str = "") -> str:
+    """A text on one line and no longer than so, cut to what stands around a mark.
+
+    Args:
+        text: Any text.
+        width: How many characters it may have.
+        around: What marks the words that matter; they are a third of the way in.
+    """
+    line = " ".join(visible(text.replace("\n", " ").replace("\t", " ")).split())
+    if len(line) <= width:
+        return line
+    start = max(0, min(line.find(around) - width // 3, len(line) - width)) if around else 0
+    cut = line[start : start + width]
+    before, after = "…" if start else "", "…" if start + width < len(line) else ""
+    return before + cut[len(before) : width - len(after)] + after

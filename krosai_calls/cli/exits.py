@@ -19,7 +19,7 @@ class Exit(IntEnum):
     NOT_FOUND = 5  # not found, or gone
     USED_UP = 6  # quota or budget; run again later
     UNREACHABLE = 7  # network, or the service's own fault; run again later
-    DAMAGED = 8  # the bytes are not a whole recording
+    DAMAGED = 8  # the bytes are not a whole recording, or an archive is not what its catalogue says
     UNUSABLE = 9  # the archive or a file: in use, disk full, no permission, something in the way
     INTERRUPTED = 130
     TERMINATED = 143

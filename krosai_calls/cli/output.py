@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import shutil
@@ -74,6 +75,10 @@ class Output:
         """One record as a JSON line; plain ASCII, which every pipe, file and terminal takes."""
         self._write(json.dumps(record, ensure_ascii=True) + "\n")
 
+    def file(self) -> io.RawIOBase:
+        """Stdout as a file for bytes, as an export writes them; on a terminal they are shown as harmless text."""
+        return _Stdout()
+
     def line(self, text: str = "") -> None:
         """One line of data for people."""
         self._write(_encodable(visible(text), sys.stdout) + "\n")
@@ -128,6 +133,24 @@ class Output:
                 sys.stdout.flush()
         except BrokenPipeError:
             raise ReaderGoneError from None
+
+
+class _Stdout(io.RawIOBase):
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        content = bytes(data)
+        try:
+            if sys.stdout.isatty():
+                text = content.decode("utf-8", "backslashreplace")
+                sys.stdout.write(_encodable("\n".join(map(visible, text.split("\n"))), sys.stdout))
+            else:
+                sys.stdout.flush()
+                sys.stdout.buffer.write(content)
+        except BrokenPipeError:
+            raise ReaderGoneError from None
+        return len(content)
 
 
 def give_up(stream: TextIO) -> None:

@@ -1,11 +1,12 @@
-"""How an archive run shows that it gets on: one line on a terminal, nothing elsewhere."""
+"""How a long command shows that it gets on: one line on a terminal, nothing elsewhere."""
 
 from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from krosai_calls.cli.display import count_of, size_of
 
@@ -25,19 +26,24 @@ def progress_line(report: ArchiveReport) -> str:
     )
 
 
-class ArchiveProgressBar:
-    """A line on stderr that changes in place while it is a terminal."""
+class StatusLine:
+    """A line on stderr that changes in place while it is a terminal.
 
-    def __init__(self) -> None:
+    Args:
+        beginning: What it says at first.
+    """
+
+    def __init__(self, beginning: str) -> None:
+        self._beginning = beginning
         self._status: Any = None
         self._shown_at = 0.0
 
-    def __enter__(self) -> ArchiveProgressBar:
+    def __enter__(self) -> Self:
         if sys.stderr.isatty():
             from rich.console import Console
             from rich.status import Status
 
-            self._status = Status("asking for the first page", console=Console(file=sys.stderr, highlight=False))
+            self._status = Status(self._beginning, console=Console(file=sys.stderr, highlight=False))
             self._status.start()
         return self
 
@@ -50,9 +56,20 @@ class ArchiveProgressBar:
         if self._status is not None:
             self._status.stop()
 
-    def show(self, report: ArchiveReport) -> None:
-        """Take note of how far the run has come; drawn ten times a second at most."""
+    def say(self, words: Callable[[], str]) -> None:
+        """Take note of how far it has come; drawn ten times a second at most."""
         now = time.monotonic()
         if self._status is not None and now - self._shown_at >= _SECONDS_BETWEEN:
             self._shown_at = now
-            self._status.update(progress_line(report))
+            self._status.update(words())
+
+
+class ArchiveProgressBar(StatusLine):
+    """How far an archive run has come."""
+
+    def __init__(self) -> None:
+        super().__init__("asking for the first page")
+
+    def show(self, report: ArchiveReport) -> None:
+        """Take note of how far the run has come."""
+        self.say(lambda: progress_line(report))
