@@ -21,6 +21,7 @@ class Problem(StrEnum):
     CATALOGUE = "catalogue"  # the catalogue itself is damaged
 
 
+REPAIRABLE: Final = frozenset({Problem.MISSING, Problem.CHANGED})
 _HARMLESS: Final = frozenset({Problem.PARTIAL, Problem.SET_ASIDE})
 
 
@@ -66,7 +67,17 @@ class VerifyReport:
 
         Beginnings of recordings and files that were set aside are no fault.
         """
-        return all(finding.problem in _HARMLESS for finding in self.findings)
+        return not self.faults
+
+    @property
+    def faults(self) -> tuple[Finding, ...]:
+        """The findings that are faults."""
+        return tuple(finding for finding in self.findings if finding.problem not in _HARMLESS)
+
+    @property
+    def repairable(self) -> tuple[Finding, ...]:
+        """The findings that fetching again can mend."""
+        return tuple(finding for finding in self.findings if finding.problem in REPAIRABLE)
 
     def to_dict(self) -> dict[str, Any]:
         """The report as JSON has it."""

@@ -9,11 +9,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from krosai_calls._findings import Finding, Problem
+from krosai_calls._findings import REPAIRABLE, Finding, Problem
 
 # A damaged file keeps its name and gets this one behind it: it may be the only one there is.
 DAMAGED_SUFFIX: Final = ".damaged"
-_REPAIRABLE: Final = frozenset({Problem.MISSING, Problem.CHANGED})
 
 
 def mark_wanted(connection: sqlite3.Connection, findings: Iterable[Finding]) -> int:
@@ -34,7 +33,7 @@ def mark_wanted(connection: sqlite3.Connection, findings: Iterable[Finding]) -> 
     """
     marked = 0
     for finding in findings:
-        if finding.problem not in _REPAIRABLE:
+        if finding.problem not in REPAIRABLE:
             continue
         # The file first: one that keeps its name while the catalogue wants it would be taken for whole.
         if finding.problem is Problem.CHANGED and finding.path is not None:

@@ -13,6 +13,7 @@ from typing import Any
 from attrs import evolve, frozen
 
 from krosai_calls._callbacks import tell
+from krosai_calls._findings import VerifyReport
 from krosai_calls._holdings import EVENTS, RECORDING, TRANSCRIPT, Changes, Saved
 from krosai_calls._prospects import State
 from krosai_calls._report import ArchiveFailure, ArchivePlan, ArchiveProgress, ArchiveReport
@@ -65,6 +66,7 @@ class ArchiveOrder:
         max_bytes: Bytes of recordings after which no further one is begun; None for no limit.
         max_seconds: Seconds after which the run ends; None for no limit.
         dry_run: Whether it is only foreseen what a run would do.
+        repair: What a verification has found: only what is missing or damaged is fetched, and what was left.
         clock: Tells the present, aware.
     """
 
@@ -77,6 +79,7 @@ class ArchiveOrder:
     max_bytes: int | None = None
     max_seconds: float | None = None
     dry_run: bool = False
+    repair: VerifyReport | None = None
     clock: Callable[[], datetime] = present
 
     @property

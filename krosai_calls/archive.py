@@ -11,14 +11,14 @@ from __future__ import annotations
 import asyncio
 import errno
 import math
-from collections.abc import AsyncGenerator, Iterator, Mapping
-from contextlib import ExitStack, aclosing, contextmanager, suppress
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing, suppress
 from datetime import datetime
 from pathlib import Path
 
-import filelock
 from attrs import frozen
 
+from krosai_calls._archive_lock import held
 from krosai_calls._download import local_errors, run_to_the_end, write_transcript
 from krosai_calls._files import digest_of, make_folder
 from krosai_calls._holdings import EVENTS, RECORDING, TRANSCRIPT, Outcome, Saved, key_of
@@ -31,7 +31,7 @@ from krosai_calls._scope import Scope
 from krosai_calls._seams import ListedPage
 from krosai_calls._tally import ArchiveOrder, CallSource, Tally, foresee
 from krosai_calls._workers import run_workers
-from krosai_calls.catalog import FILE_NAME, Catalog, who_runs
+from krosai_calls.catalog import FILE_NAME, Catalog
 from krosai_calls.errors import (
     ArchiveError,
     AuthenticationError,
@@ -58,9 +58,7 @@ __all__ = [
 
 # More of the same would follow from every further file.
 _DISK_FAULTS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO})
-_NO_LOCKS = frozenset({errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK, errno.EINVAL})
 _FATAL = (ArchiveError, AuthenticationError, ClientStateError, RequestBudgetExceededError)
-LOCK_NAME = f"{FILE_NAME}.lock"
 # Jobs that wait for a worker, so that those that cannot wait come first.
 MOST_JOBS_WAITING = 1000
 
@@ -87,29 +85,13 @@ async def archive_calls(source: CallSource, order: ArchiveOrder) -> ArchiveRepor
         make_folder(order.directory)
     except OSError as fault:
         raise ArchiveError(f"{order.directory} cannot be used: {fault.strerror}") from fault
-    with _held(order.directory):
+    with held(order.directory):
         async with Catalog(order.directory, order.clock) as catalog:
             if order.dry_run:
                 return await foresee(source, order, scope, catalog)
+            if order.repair is not None:
+                await catalog.mark_wanted(order.repair.findings)
             return await _Run(source, order, scope, catalog).run()
-
-
-@contextmanager
-def _held(directory: Path) -> Iterator[None]:
-    """Keep other runs from a folder; that its files stay whole does not hang on it."""
-    path = directory / LOCK_NAME
-    with ExitStack() as stack:
-        try:
-            stack.enter_context(filelock.FileLock(path, timeout=0, mode=0o600))
-        except filelock.Timeout:
-            holder = who_runs(directory)
-            raise ArchiveError(
-                f"another run is archiving into {directory}{holder and f' ({holder})'}: wait for it, or stop it"
-            ) from None
-        except (OSError, NotImplementedError) as fault:
-            if isinstance(fault, OSError) and fault.errno not in _NO_LOCKS:
-                raise ArchiveError(f"{path} cannot be used: {fault.strerror}") from fault
-        yield
 
 
 @frozen
@@ -194,6 +176,8 @@ class _Run:
             for walk in plan.walks:
                 if self._has_to_stop():
                     return
+                if walk.gap is not None and self._order.repair is not None:
+                    continue  # nothing new is asked for
                 if walk.gap is None and not unseen.intersection(*walk.anchors):
                     continue  # other walks have shown them
                 async with aclosing(self._walk(walk, unseen)) as jobs:

@@ -11,7 +11,7 @@ import os
 import socket
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,9 +19,11 @@ from types import TracebackType
 from typing import Concatenate, ParamSpec, TypeVar
 
 from krosai_calls import _holdings, _scope
+from krosai_calls._findings import Finding
 from krosai_calls._holdings import Changes, Outcome, Saved, as_text
 from krosai_calls._increments import Span
 from krosai_calls._json import encode_json
+from krosai_calls._repairing import mark_wanted
 from krosai_calls._schema import migrate
 from krosai_calls._scope import Plan, Scope
 from krosai_calls.errors import ArchiveError
@@ -85,6 +87,10 @@ class Catalog:
     async def save_outcome(self, call_id: str, kind: str, outcome: Outcome, *, only_open: bool = False) -> Changes:
         """Write down what has become of an artefact."""
         return await self._do(_holdings.save_outcome, call_id, kind, outcome, self._clock(), only_open=only_open)
+
+    async def mark_wanted(self, findings: Iterable[Finding]) -> None:
+        """Have what a verification found missing or damaged fetched again."""
+        await self._do(mark_wanted, findings)
 
     async def save_events(self, call_id: str, events: Sequence[CallEvent]) -> None:
         """Write a call's timeline in place of the one that is there."""

@@ -10,6 +10,7 @@ import attrs
 from krosai_calls import _arguments, _listing
 from krosai_calls._arguments import When
 from krosai_calls._download import Progress, run_to_the_end, write_transcript
+from krosai_calls._findings import VerifyReport
 from krosai_calls._lifetime import ClientLifetime
 from krosai_calls._streams import RecordingStream
 from krosai_calls.archive import ArchiveOrder, ArchiveProgress, ArchiveReport, archive_calls
@@ -287,11 +288,11 @@ class AsyncCallsClient(ClientLifetime):
         max_bytes: int | None = None,
         max_seconds: float | None = None,
         dry_run: bool = False,
+        repair: VerifyReport | None = None,
     ) -> ArchiveReport:
         """Bring a folder up to the call history: recordings, transcripts and ``catalog.sqlite``.
 
-        It costs a request for a hundred calls. A later run asks for what can have changed, and for what is left.
-
+        It costs a request for a hundred calls; a later run asks for what can have changed, and for what is left.
         Args:
             directory: The folder; it is made where it is missing.
             status, direction, phone_number_id, endpoint_id, from_date, to_date: As in ``list_calls``.
@@ -301,16 +302,17 @@ class AsyncCallsClient(ClientLifetime):
             max_bytes: Bytes of recordings after which no further one is begun.
             max_seconds: Seconds after which the run ends.
             dry_run: Whether it is only foreseen what a run would do: in ``report.plan``, for one request.
+            repair: What ``Archive.verify`` has found: only that is fetched again, and what was left.
 
         Returns:
-            What was done. One call's failure stands in it and stops nothing.
+            What was done, with each call's failure, which stops nothing.
 
         Raises:
             RequestBudgetExceededError: A limit is reached; ``report`` tells what was done.
-            ArchiveError: The folder or its catalogue cannot be used, another run holds it, or the disk is full.
+            ArchiveError: The folder cannot be used, another run holds it, or the disk is full.
         """
         filters = _arguments.filters_of(status, direction, phone_number_id, endpoint_id, from_date, to_date)
-        order = ArchiveOrder(Path(directory), recordings, transcripts, events, self._settings.max_concurrency)
         limits = _arguments.archive_limits(max_bytes, max_seconds)
-        order = attrs.evolve(order, progress=progress, dry_run=dry_run, **limits)
+        order = ArchiveOrder(Path(directory), recordings, transcripts, events, self._settings.max_concurrency)
+        order = attrs.evolve(order, progress=progress, dry_run=dry_run, repair=repair, **limits)
         return await archive_calls(self._service.source(filters), order)

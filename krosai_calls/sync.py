@@ -10,6 +10,7 @@ from types import TracebackType
 
 from krosai_calls._arguments import When
 from krosai_calls._download import Progress
+from krosai_calls._findings import VerifyReport
 from krosai_calls._portal import Portal, PortalIterator
 from krosai_calls._retry import RetryPolicy
 from krosai_calls._streams import RecordingStream
@@ -242,6 +243,7 @@ class CallsClient:
         max_bytes: int | None = None,
         max_seconds: float | None = None,
         dry_run: bool = False,
+        repair: VerifyReport | None = None,
     ) -> ArchiveReport:
         """Bring a folder up to the call history: recordings, transcripts and ``catalog.sqlite``."""
         return self._portal.run(
@@ -260,6 +262,7 @@ class CallsClient:
             max_bytes=max_bytes,
             max_seconds=max_seconds,
             dry_run=dry_run,
+            repair=repair,
         )
 
 

@@ -59,9 +59,9 @@ def archive_command(
                 report = await client.archive(directory, progress=bar.show, **choices)
         except RequestBudgetExceededError as used_up:
             if used_up.report is not None:
-                _show_report(setup.out, directory, used_up.report)
+                show_report(setup.out, directory, used_up.report)
             raise
-        _show_report(setup.out, directory, report)
+        show_report(setup.out, directory, report)
         return Exit.PARTLY if report.failures else Exit.DONE
 
     return setup.run(job, max_requests=max_requests)
@@ -86,7 +86,8 @@ def _show_plan(out: Output, report: ArchiveReport, plan: ArchivePlan) -> None:
     )
 
 
-def _show_report(out: Output, directory: Path, report: ArchiveReport) -> None:
+def show_report(out: Output, directory: Path, report: ArchiveReport) -> None:
+    """Show what a run has done."""
     if out.as_json:
         out.data(report.to_dict())
     else:

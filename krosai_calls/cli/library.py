@@ -21,6 +21,7 @@ from krosai_calls.cli.progress import StatusLine
 from krosai_calls.cli.setup import Setup
 
 if TYPE_CHECKING:
+    from krosai_calls.client import AsyncCallsClient
     from krosai_calls.library import SearchHit, VerifyReport
 
 _HIT_COLUMNS = (
@@ -75,13 +76,15 @@ def search_command(setup: Setup, /, directory: Path, query: str, max_items: int,
     return Exit.DONE
 
 
-@click.command("verify", epilog="Example:  krosai-calls verify ./calls || echo 'look into it'")
+@click.command("verify", epilog="Example:  krosai-calls verify ./calls || krosai-calls verify ./calls --repair")
 @_DIRECTORY
+@click.option("--repair", is_flag=True, help="Fetch again what is missing or changed; that needs the API key.")
 @click.pass_obj
-def verify_command(setup: Setup, directory: Path) -> int:
+def verify_command(setup: Setup, directory: Path, repair: bool) -> int:
     """Read every file of an archive again, and tell what is missing, changed or foreign.
 
-    Ends with 8 where anything is. The beginnings of recordings that a run goes on with are no fault.
+    Ends with 8 where anything is. The beginnings of recordings that a run goes on with are no fault. A repair puts
+    a changed file aside under a name that ends in .damaged, and never touches a foreign one.
     """
     from krosai_calls.library import Archive
 
@@ -91,7 +94,23 @@ def verify_command(setup: Setup, directory: Path) -> int:
             progress=lambda done, total: line.say(lambda: f"{done:,} of {count_of(total, 'file')} looked at")
         )
     _show_findings(setup.out, archive.directory, report)
+    if repair and not report.is_sound:
+        return _repair(setup, archive.directory, report)
     return Exit.DONE if report.is_sound else Exit.DAMAGED
+
+
+def _repair(setup: Setup, directory: Path, report: VerifyReport) -> int:
+    from krosai_calls.cli.archiving import show_report
+
+    async def job(client: AsyncCallsClient) -> int:
+        done = await client.archive(directory, repair=report)
+        show_report(setup.out, directory, done)
+        if done.failures:
+            return Exit.PARTLY
+        is_mended = done.recordings_saved + done.transcripts_saved >= len(report.repairable)
+        return Exit.DONE if is_mended and len(report.repairable) == len(report.faults) else Exit.DAMAGED
+
+    return setup.run(job)
 
 
 @click.command("export", epilog="Example:  krosai-calls export ./calls --format csv --from 30d --to calls.csv")
