@@ -293,6 +293,7 @@ class AsyncCallsClient(ClientLifetime):
         """Bring a folder up to the call history: recordings, transcripts and ``catalog.sqlite``.
 
         It costs a request for a hundred calls; a later run asks for what can have changed, and for what is left.
+
         Args:
             directory: The folder; it is made where it is missing.
             status, direction, phone_number_id, endpoint_id, from_date, to_date: As in ``list_calls``.
