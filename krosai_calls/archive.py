@@ -11,27 +11,26 @@ from __future__ import annotations
 import asyncio
 import errno
 import math
-from collections.abc import AsyncGenerator, Iterator, Mapping
-from contextlib import ExitStack, aclosing, contextmanager, suppress
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing, suppress
 from datetime import datetime
 from pathlib import Path
 
-import filelock
 from attrs import frozen
 
 from krosai_calls._download import local_errors, run_to_the_end, write_transcript
 from krosai_calls._files import digest_of, make_folder
 from krosai_calls._holdings import EVENTS, RECORDING, TRANSCRIPT, Outcome, Saved, key_of
-from krosai_calls._increments import BEGINNING, END, Progress, Span, Walk
+from krosai_calls._increments import BEGINNING, END, Progress, Span, Walk, look_ahead
 from krosai_calls._json import encode_json
 from krosai_calls._names import recording_name, transcript_name
 from krosai_calls._prospects import State, urgency
 from krosai_calls._report import ArchiveFailure, ArchivePlan, ArchiveProgress, ArchiveReport
-from krosai_calls._scope import Scope
+from krosai_calls._scope import Scope, threatened
 from krosai_calls._seams import ListedPage
 from krosai_calls._tally import ArchiveOrder, CallSource, Tally, foresee
 from krosai_calls._workers import run_workers
-from krosai_calls.catalog import FILE_NAME, Catalog, who_runs
+from krosai_calls.catalog import FILE_NAME, Catalog, held
 from krosai_calls.errors import (
     ArchiveError,
     AuthenticationError,
@@ -58,9 +57,7 @@ __all__ = [
 
 # More of the same would follow from every further file.
 _DISK_FAULTS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO})
-_NO_LOCKS = frozenset({errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK, errno.EINVAL})
 _FATAL = (ArchiveError, AuthenticationError, ClientStateError, RequestBudgetExceededError)
-LOCK_NAME = f"{FILE_NAME}.lock"
 # Jobs that wait for a worker, so that those that cannot wait come first.
 MOST_JOBS_WAITING = 1000
 
@@ -87,29 +84,11 @@ async def archive_calls(source: CallSource, order: ArchiveOrder) -> ArchiveRepor
         make_folder(order.directory)
     except OSError as fault:
         raise ArchiveError(f"{order.directory} cannot be used: {fault.strerror}") from fault
-    with _held(order.directory):
+    with held(order.directory):
         async with Catalog(order.directory, order.clock) as catalog:
             if order.dry_run:
                 return await foresee(source, order, scope, catalog)
             return await _Run(source, order, scope, catalog).run()
-
-
-@contextmanager
-def _held(directory: Path) -> Iterator[None]:
-    """Keep other runs from a folder; that its files stay whole does not hang on it."""
-    path = directory / LOCK_NAME
-    with ExitStack() as stack:
-        try:
-            stack.enter_context(filelock.FileLock(path, timeout=0, mode=0o600))
-        except filelock.Timeout:
-            holder = who_runs(directory)
-            raise ArchiveError(
-                f"another run is archiving into {directory}{holder and f' ({holder})'}: wait for it, or stop it"
-            ) from None
-        except (OSError, NotImplementedError) as fault:
-            if isinstance(fault, OSError) and fault.errno not in _NO_LOCKS:
-                raise ArchiveError(f"{path} cannot be used: {fault.strerror}") from fault
-        yield
 
 
 @frozen
@@ -206,12 +185,17 @@ class _Run:
 
     async def _walk(self, walk: Walk, unseen: set[str]) -> AsyncGenerator[_Job, None]:
         progress = Progress(walk, self._order.clock(), self._scope.shows_all)
+        urgent = look_ahead(walk, threatened(self._order.clock())) if self._order.recordings else None
         async with aclosing(self._source.pages(_bounds(walk.span))) as pages:
             async for page in pages:
-                if self._has_to_stop():
+                if self._has_to_stop() or not walk.leads_on(call.created_at for call in page.calls):
                     return
                 async for job in self._take_in(page, progress):
                     yield job
+                if urgent is not None and (page.total or 0) > MOST_JOBS_WAITING:
+                    async for job in self._walk(urgent, unseen):
+                        yield job
+                urgent = None
                 unseen.difference_update(key_of(call.id) for call in page.calls)
         if walk.gap is not None and progress.is_out_of_bounds:
             # The service reads the bounds otherwise, or all those calls have vanished.
@@ -245,7 +229,7 @@ class _Run:
 
     async def _do(self, job: _Job) -> None:
         """Do one job; what goes wrong with it alone goes into the report."""
-        if self._has_to_stop():
+        if job.kind != TRANSCRIPT and self._has_to_stop():  # a transcript is here already
             return
         try:
             await self._work_of(job)

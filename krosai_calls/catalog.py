@@ -7,16 +7,20 @@ SQLite blocks, so one connection lives on one thread of its own, and what it is 
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import socket
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Concatenate, ParamSpec, TypeVar
+
+import filelock
 
 from krosai_calls import _holdings, _scope
 from krosai_calls._holdings import Changes, Outcome, Saved, as_text
@@ -31,7 +35,9 @@ T = TypeVar("T")
 P = ParamSpec("P")
 
 FILE_NAME = "catalog.sqlite"
+LOCK_NAME = f"{FILE_NAME}.lock"
 BUSY_SECONDS = 5.0
+_NO_LOCKS = frozenset({errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK, errno.EINVAL})
 
 
 def present() -> datetime:
@@ -146,6 +152,28 @@ class Catalog:
                 raise ArchiveError(meaning_of(fault, self._path)) from fault
 
         return guarded
+
+
+@contextmanager
+def held(directory: Path) -> Iterator[None]:
+    """Keep other runs from a folder; that its files stay whole does not hang on it.
+
+    Raises:
+        ArchiveError: Another run has it, or its lock cannot be made.
+    """
+    path = directory / LOCK_NAME
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(filelock.FileLock(path, timeout=0, mode=0o600))
+        except filelock.Timeout:
+            holder = who_runs(directory)
+            raise ArchiveError(
+                f"another run is archiving into {directory}{holder and f' ({holder})'}: wait for it, or stop it"
+            ) from None
+        except (OSError, NotImplementedError) as fault:
+            if isinstance(fault, OSError) and fault.errno not in _NO_LOCKS:
+                raise ArchiveError(f"{path} cannot be used: {fault.strerror}") from fault
+        yield
 
 
 def who_runs(directory: Path) -> str:

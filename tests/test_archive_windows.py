@@ -11,7 +11,7 @@ import pytest
 from archive_folder import rows_in, states_in
 from archive_world import DAY, HOUR, LOWER, MINUTE, UPPER, ArchiveWorld, serving
 
-NO_FILES = {"recording_url": None, "transcript": None}
+NO_FILES: dict[str, Any] = {"recording_url": None, "transcript": None}
 
 
 @pytest.fixture
