@@ -78,6 +78,11 @@ class Walk:
     anchors: tuple[frozenset[str], ...] = ()
     is_closed: bool = False
 
+    def leads_on(self, moments: Iterable[datetime | None]) -> bool:
+        """Whether it goes on after a page with calls of these times: a look ahead ends behind its bounds."""
+        is_look_ahead = self.gap is None and not self.anchors
+        return not is_look_ahead or any(moment in self.span for moment in moments if moment is not None)
+
 
 def merged(spans: Iterable[Span]) -> list[Span]:
     """The same stretches without overlaps, oldest first."""
@@ -129,6 +134,14 @@ def walk_of(gap: Span, wanted: Span, below: Sequence[KnownCall], above: Sequence
         end = min(wanted.end, _later(above[-1].created_at, ROUNDING))
         anchors.append(frozenset(known.call_id for known in above))
     return Walk(Span(start, end), gap, tuple(anchors), is_closed)
+
+
+def look_ahead(walk: Walk, stretch: Span) -> Walk | None:
+    """A walk to what cannot wait until a long walk has come to it; None where that will not come to it at all."""
+    if walk.gap is None:
+        return None
+    span = Span(max(walk.gap.start, stretch.start), min(walk.gap.end, stretch.end))
+    return Walk(span) if span.start < span.end else None
 
 
 def reopened(open_calls: Iterable[KnownCall], listed: Sequence[Span]) -> tuple[list[Walk], list[str]]:

@@ -161,8 +161,14 @@ def count_expiring(connection: sqlite3.Connection, scope: Scope, now: datetime) 
         WHERE kind = ? AND state IN ('wanted', 'pending', 'failed') AND created_at BETWEEN ? AND ?
             AND {condition}
     """  # noqa: S608 - ours
-    bounds = as_text(now - RETENTION), as_text(now - RETENTION + RETENTION_WARNING)
+    soon = threatened(now)
+    bounds = as_text(soon.start), as_text(soon.end)
     return int(connection.execute(question, (RECORDING, *bounds, *values)).fetchone()[0])
+
+
+def threatened(now: datetime) -> Span:
+    """When the calls were created whose recordings will soon be past their retention."""
+    return Span(now - RETENTION, now - RETENTION + RETENTION_WARNING)
 
 
 def _neighbours(connection: sqlite3.Connection, scope: Scope, sign: str, moment: datetime) -> list[KnownCall]:

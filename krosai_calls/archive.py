@@ -22,12 +22,12 @@ from krosai_calls._archive_lock import held
 from krosai_calls._download import local_errors, run_to_the_end, write_transcript
 from krosai_calls._files import digest_of, make_folder
 from krosai_calls._holdings import EVENTS, RECORDING, TRANSCRIPT, Outcome, Saved, key_of
-from krosai_calls._increments import BEGINNING, END, Progress, Span, Walk
+from krosai_calls._increments import BEGINNING, END, Progress, Span, Walk, look_ahead
 from krosai_calls._json import encode_json
 from krosai_calls._names import recording_name, transcript_name
 from krosai_calls._prospects import State, urgency
 from krosai_calls._report import ArchiveFailure, ArchivePlan, ArchiveProgress, ArchiveReport
-from krosai_calls._scope import Scope
+from krosai_calls._scope import Scope, threatened
 from krosai_calls._seams import ListedPage
 from krosai_calls._tally import ArchiveOrder, CallSource, Tally, foresee
 from krosai_calls._workers import run_workers
@@ -190,12 +190,17 @@ class _Run:
 
     async def _walk(self, walk: Walk, unseen: set[str]) -> AsyncGenerator[_Job, None]:
         progress = Progress(walk, self._order.clock(), self._scope.shows_all)
+        urgent = look_ahead(walk, threatened(self._order.clock())) if self._order.recordings else None
         async with aclosing(self._source.pages(_bounds(walk.span))) as pages:
             async for page in pages:
-                if self._has_to_stop():
+                if self._has_to_stop() or not walk.leads_on(call.created_at for call in page.calls):
                     return
                 async for job in self._take_in(page, progress):
                     yield job
+                if urgent is not None and (page.total or 0) > MOST_JOBS_WAITING:
+                    async for job in self._walk(urgent, unseen):
+                        yield job
+                urgent = None
                 unseen.difference_update(key_of(call.id) for call in page.calls)
         if walk.gap is not None and progress.is_out_of_bounds:
             # The service reads the bounds otherwise, or all those calls have vanished.
@@ -229,7 +234,7 @@ class _Run:
 
     async def _do(self, job: _Job) -> None:
         """Do one job; what goes wrong with it alone goes into the report."""
-        if self._has_to_stop():
+        if job.kind != TRANSCRIPT and self._has_to_stop():  # a transcript is here already
             return
         try:
             await self._work_of(job)

@@ -297,8 +297,7 @@ class AsyncCallsClient(ClientLifetime):
         Args:
             directory: The folder; it is made where it is missing.
             status, direction, phone_number_id, endpoint_id, from_date, to_date: As in ``list_calls``.
-            recordings, transcripts: Whether they are saved.
-            events: Whether timelines are fetched as well; that is one more request for each call.
+            recordings, transcripts, events: Whether they are saved; events are one more request for each call.
             progress: Called with the report so far as it grows, on the loop's thread.
             max_bytes: Bytes of recordings after which no further one is begun.
             max_seconds: Seconds after which the run ends.
