@@ -8,14 +8,14 @@ import shutil
 import sqlite3
 import stat
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 from archive_maker import DAY, making
 
-from krosai_calls import Archive, LocalFileError
+from krosai_calls import Archive, LocalFileError, _verifying
 from krosai_calls._repairing import mark_wanted
 from krosai_calls.library import Finding, Problem
 
@@ -209,6 +209,31 @@ def test_what_a_run_changes_meanwhile_is_looked_at_again(folder: Path) -> None:
             (folder / f"recordings/{DAY}/call_2.mp3").unlink()
 
     assert Archive(folder).verify(progress=run).findings == ()
+
+
+def test_what_a_run_saves_while_the_folders_are_walked_is_not_foreign(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    walk = _verifying._found_below
+
+    def walk_beside_a_run(below: Path) -> Iterator[Path | Finding]:
+        with making(folder) as maker:
+            maker.call(f"new_{below.name}", recording=b"new")
+            maker.file("recordings/notes.txt")
+        yield from walk(below)
+
+    monkeypatch.setattr(_verifying, "_found_below", walk_beside_a_run)
+    assert problems(folder) == [("foreign", "recordings/notes.txt")]
+
+
+def test_a_recording_whose_digest_nobody_took_is_held_against_its_size(folder: Path) -> None:
+    with making(folder) as maker:
+        maker.sql.execute("UPDATE artefacts SET sha256 = NULL")
+    flip(folder / RECORDING)
+    assert problems(folder) == []
+    cut(folder / RECORDING)
+    (finding,) = Archive(folder).verify().findings
+    assert finding.detail == f"it has {len(MP3) - 1} bytes, and had {len(MP3)}"
 
 
 def test_a_file_that_goes_meanwhile_is_missing_all_the_same(folder: Path) -> None:
