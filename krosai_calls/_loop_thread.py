@@ -6,12 +6,14 @@ import asyncio
 import contextlib
 import os
 import threading
-from collections.abc import Callable, Coroutine
-from concurrent.futures import CancelledError, Future
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable, Collection, Coroutine
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Generic, ParamSpec, TypeVar
 
 from krosai_calls.errors import ClientStateError
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 # How long an interrupted caller waits for its coroutine to tidy up.
@@ -24,6 +26,7 @@ class LoopThread:
     Args:
         name: The thread's name.
         last: Run on the loop before it stops, however that comes.
+        entered: The context managers that are then left, if they are still entered.
 
     Attributes:
         failure: What the last thing to run raised.
@@ -32,8 +35,14 @@ class LoopThread:
         ClientStateError: The process cannot have another thread.
     """
 
-    def __init__(self, name: str, last: Callable[[], Coroutine[Any, Any, None]] | None) -> None:
+    def __init__(
+        self,
+        name: str,
+        last: Callable[[], Coroutine[Any, Any, None]] | None,
+        entered: Collection[AbstractAsyncContextManager[Any]],
+    ) -> None:
         self._last = last
+        self._entered = entered
         self._pid = os.getpid()
         self._waiting: set[_Job[Any]] = set()
         self._loop = asyncio.new_event_loop()
@@ -116,6 +125,7 @@ class LoopThread:
             raise ClientStateError("closed: make a new client") from None
 
     def _serve(self) -> None:
+        self._loop.set_default_executor(_Executor(thread_name_prefix=f"{self._thread.name}-worker"))
         try:
             # Leaving the runner cancels what is left, closes async generators and the executor.
             with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
@@ -129,12 +139,15 @@ class LoopThread:
                 job.give_up()
 
     async def _wind_up(self) -> None:
-        if self._last is None:
-            return
         try:
-            await asyncio.wait_for(self._last(), CLEAN_UP_SECONDS)
+            if self._last is not None:
+                await asyncio.wait_for(self._last(), CLEAN_UP_SECONDS)
         except Exception as failure:  # noqa: BLE001 - told by close, or by nobody: this may be the interpreter's end
             self.failure = failure
+        # Each from the outside in; the runner would close all the generators that they are made of at once.
+        for manager in tuple(self._entered):
+            with contextlib.suppress(Exception):
+                await asyncio.wait_for(manager.__aexit__(None, None, None), CLEAN_UP_SECONDS)
 
 
 class _Job(Generic[T]):
@@ -178,3 +191,23 @@ class _Job(Generic[T]):
             self.answer.set_exception(error)
         else:
             self.answer.set_result(task.result())
+
+
+class _Executor(ThreadPoolExecutor):
+    """Threads for what blocks, and after them the loop's own.
+
+    Python's executors take nothing more once the main thread has ended, although others may go on for as long as
+    they like. What those still want is then done at once, while the loop waits.
+    """
+
+    def submit(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Run a function, in a thread where there are any to be had."""
+        try:
+            return super().submit(function, *args, **kwargs)
+        except RuntimeError:
+            done: Future[T] = Future()
+        try:
+            done.set_result(function(*args, **kwargs))
+        except Exception as error:  # noqa: BLE001 - whoever waits for it gets it
+            done.set_exception(error)
+        return done

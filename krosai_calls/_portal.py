@@ -11,7 +11,7 @@ import contextlib
 import threading
 import time
 import weakref
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, MutableSet
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from types import TracebackType
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar
@@ -61,6 +61,7 @@ class Portal:
         self._serving: LoopThread | None = None
         self._at_exit: weakref.finalize[[float | None], Portal] | None = None
         self._closed = False
+        self._entered: weakref.WeakSet[AbstractAsyncContextManager[Any]] = weakref.WeakSet()
 
     @property
     def is_over(self) -> bool:
@@ -104,7 +105,7 @@ class Portal:
             manager: The context manager.
             wrap: Makes what the caller gets of what entering gave.
         """
-        return PortalContext(self, manager, wrap)
+        return PortalContext(self, self._entered, manager, wrap)
 
     def dispose(self, source: ClosableSource[Any], *, waits: bool) -> None:
         """Close an async iterator that is not needed any more, if its loop is still there.
@@ -145,7 +146,7 @@ class Portal:
             if self._closed:
                 raise ClientStateError("closed: make a new client")
             if self._serving is None:
-                self._serving = LoopThread(self._name, self._last)
+                self._serving = LoopThread(self._name, self._last, self._entered)
                 self._at_exit = weakref.finalize(self, self._serving.end, EXIT_SECONDS)
         if self._serving.is_this_thread:
             raise ClientStateError("a blocking call on the client's own loop would wait for itself")
@@ -197,8 +198,15 @@ class PortalContext(AbstractContextManager[U], Generic[T, U]):
     Where the portal ended under way, so did what was entered; leaving it then does nothing.
     """
 
-    def __init__(self, portal: Portal, manager: AbstractAsyncContextManager[T], wrap: Callable[[T], U]) -> None:
+    def __init__(
+        self,
+        portal: Portal,
+        entered: MutableSet[AbstractAsyncContextManager[Any]],
+        manager: AbstractAsyncContextManager[T],
+        wrap: Callable[[T], U],
+    ) -> None:
         self._portal = portal
+        self._entered = entered
         self._manager = manager
         self._wrap = wrap
 
@@ -219,7 +227,9 @@ class PortalContext(AbstractContextManager[U], Generic[T, U]):
             return None  # how the block itself ended is what counts
 
     async def _enter(self) -> T:
-        return await self._manager.__aenter__()
+        entered = await self._manager.__aenter__()
+        self._entered.add(self._manager)
+        return entered
 
     async def _exit(
         self,
@@ -227,6 +237,7 @@ class PortalContext(AbstractContextManager[U], Generic[T, U]):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> bool | None:
+        self._entered.discard(self._manager)
         return await self._manager.__aexit__(kind, error, traceback)
 
 

@@ -12,6 +12,7 @@ import functools
 import os
 import socket
 import ssl
+import threading
 import urllib.request
 import warnings
 import weakref
@@ -269,7 +270,10 @@ class _Opened:
             session.detach()  # or aiohttp would complain of it as well
         if not left or self._pid != os.getpid():
             return  # in a forked child the connections are the parent's
-        if self._loop is not None and self._loop.is_running():  # a closed one has nobody left to close them
+        is_running = self._loop is not None and self._loop.is_running()
+        if is_running and not threading.main_thread().is_alive():
+            return  # the process ends while the client is at work: nobody has forgotten it
+        if self._loop is not None and is_running:  # one that has ended has nobody left to close them
             with contextlib.suppress(RuntimeError):  # it ends at this very moment
                 self._loop.call_soon_threadsafe(self._close, connectors)
         warnings.warn(
