@@ -18,6 +18,8 @@ T = TypeVar("T")
 
 # How long an interrupted caller waits for its coroutine to tidy up.
 CLEAN_UP_SECONDS = 5.0
+# What the last thing to run has told to end gets so long to do it before it is cancelled.
+GRACE_SECONDS = 0.5
 
 
 class LoopThread:
@@ -47,6 +49,7 @@ class LoopThread:
         self._waiting: set[_Job[Any]] = set()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
+        self._is_ending = False
         self.failure: Exception | None = None
         try:
             self._thread.start()
@@ -87,7 +90,8 @@ class LoopThread:
                 job.answer.exception(CLEAN_UP_SECONDS)
             raise
         except CancelledError:
-            raise ClientStateError("closed while this call was under way") from None
+            how = "closed" if self._is_ending else "cancelled, by a callback on the client's own loop,"
+            raise ClientStateError(f"{how} while this call was under way") from None
         finally:
             del job  # or an error, its traceback and its job would hold each other
 
@@ -119,20 +123,27 @@ class LoopThread:
     def _hand_over(self, job: _Job[Any]) -> None:
         self._waiting.add(job)
         try:
-            self._loop.call_soon_threadsafe(job.start)
+            self._loop.call_soon_threadsafe(self._start, job)
         except RuntimeError:  # closed between the check and here
             job.give_up()
             raise ClientStateError("closed: make a new client") from None
+
+    def _start(self, job: _Job[Any]) -> None:
+        if self._is_ending:
+            job.give_up()  # what it would open now, nobody would close
+        else:
+            job.start()
 
     def _serve(self) -> None:
         self._loop.set_default_executor(_Executor(thread_name_prefix=f"{self._thread.name}-worker"))
         try:
             # Leaving the runner cancels what is left, closes async generators and the executor.
             with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
-                try:
+                # A callback may have stopped the loop, or left it, in a task that is nobody's job.
+                with contextlib.suppress(SystemExit, KeyboardInterrupt):
                     runner.get_loop().run_forever()
-                finally:  # also where a callback stopped the loop
-                    runner.run(self._wind_up())
+                self._is_ending = True
+                runner.run(self._wind_up())
         finally:
             # Whoever handed over a coroutine while the loop was winding up would wait for ever.
             for job in tuple(self._waiting):
@@ -144,6 +155,9 @@ class LoopThread:
                 await asyncio.wait_for(self._last(), CLEAN_UP_SECONDS)
         except Exception as failure:  # noqa: BLE001 - told by close, or by nobody: this may be the interpreter's end
             self.failure = failure
+        tasks = [job.task for job in tuple(self._waiting) if job.task is not None]
+        if self._last is not None and tasks:
+            await asyncio.wait(tasks, timeout=GRACE_SECONDS)
         # Each from the outside in; the runner would close all the generators that they are made of at once.
         for manager in tuple(self._entered):
             with contextlib.suppress(Exception):
@@ -156,41 +170,55 @@ class _Job(Generic[T]):
     def __init__(self, coroutine: Coroutine[Any, Any, T], waiting: set[_Job[Any]]) -> None:
         self._coroutine = coroutine
         self._waiting = waiting
-        self._task: asyncio.Task[T] | None = None
+        self.task: asyncio.Task[T] | None = None
         self.answer: Future[T] = Future()
 
     def start(self) -> None:
         """Begin; on the loop."""
-        self._task = asyncio.get_running_loop().create_task(self._coroutine)
-        self._task.add_done_callback(self._relay)
+        self.task = asyncio.get_running_loop().create_task(self._contained())
+        self.task.add_done_callback(self._relay)
 
     def cancel(self) -> None:
         """Cancel it; on the loop."""
-        if self._task is None:  # interrupted before it was handed over
+        if self.task is None:  # interrupted before it was handed over
             self.give_up()
         else:
-            self._task.cancel()
+            self.task.cancel()
 
     def give_up(self) -> None:
         """Tell whoever waits that no answer will come."""
         self._waiting.discard(self)
-        if self._task is None:
+        if self.task is None:
             self._coroutine.close()
         # Notified once only: a second time is an error of the future's.
         if not self.answer.done() and self.answer.cancel():
             self.answer.set_running_or_notify_cancel()
 
+    async def _contained(self) -> T:
+        try:
+            return await self._coroutine
+        except (SystemExit, KeyboardInterrupt) as leaving:
+            # A callback wants to end the program: that is for the thread that called, and not for the loop.
+            raise _LeavingError(leaving) from None
+
     def _relay(self, task: asyncio.Task[T]) -> None:
         self._waiting.discard(self)
-        self._task = None
+        self.task = None
+        self._coroutine.close()  # where it was cancelled before it began
         if self.answer.done():
             return  # given up when the loop had gone
         if task.cancelled():
             self.give_up()
         elif (error := task.exception()) is not None:
-            self.answer.set_exception(error)
+            self.answer.set_exception(error.leaving if isinstance(error, _LeavingError) else error)
         else:
             self.answer.set_result(task.result())
+
+
+class _LeavingError(Exception):
+    def __init__(self, leaving: BaseException) -> None:
+        super().__init__()
+        self.leaving = leaving
 
 
 class _Executor(ThreadPoolExecutor):
