@@ -116,7 +116,7 @@ class LoopThread:
         if not self.is_mine:
             return
         with contextlib.suppress(RuntimeError):  # already closed
-            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._loop.call_soon_threadsafe(self._stop)
         if not self.is_this_thread:
             self._thread.join(patience)
 
@@ -127,6 +127,10 @@ class LoopThread:
         except RuntimeError:  # closed between the check and here
             job.give_up()
             raise ClientStateError("closed: make a new client") from None
+
+    def _stop(self) -> None:
+        if not self._is_ending:  # a second time would break off the winding up
+            self._loop.stop()
 
     def _start(self, job: _Job[Any]) -> None:
         if self._is_ending:

@@ -11,6 +11,7 @@ import contextlib
 import threading
 import time
 import weakref
+from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, MutableSet
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from types import TracebackType
@@ -83,17 +84,6 @@ class Portal:
             _let_the_process_end()
             raise
 
-    def step(self, source: Source[T]) -> T:
-        """The next item of an async iterator.
-
-        Raises:
-            StopIteration: There is none.
-        """
-        item = self.run(_next, source)
-        if item is None:
-            raise StopIteration
-        return item[0]
-
     def iterate(self, source: ClosableSource[T]) -> PortalIterator[T]:
         """Step through an async iterator; it advances only when it is stepped."""
         return PortalIterator(self, source)
@@ -153,15 +143,39 @@ class Portal:
         return self._serving
 
 
-class PortalIterator(Iterator[T]):
-    """The items of an async iterator, for callers that block.
+class PortalSteps(Iterator[T]):
+    """The items of an async iterator, for callers that block; it advances only when it is stepped.
 
-    An error of the source is raised, and whether there is more after it is the source's to say. Leaving the
-    iterator early, also to the garbage collector, closes the source.
+    An error of the source is raised, and whether there is more after it is the source's to say. An item that came
+    while Ctrl-C was pressed is the next one.
     """
 
-    def __init__(self, portal: Portal, source: ClosableSource[T]) -> None:
+    def __init__(self, portal: Portal, source: Source[T]) -> None:
         self._portal = portal
+        self._steps = source
+        self._arrived: deque[T] = deque()
+
+    def __next__(self) -> T:
+        """The next item."""
+        while True:
+            with contextlib.suppress(IndexError):
+                return self._arrived.popleft()
+            if not self._portal.run(self._step):
+                raise StopIteration
+
+    async def _step(self) -> bool:
+        try:
+            self._arrived.append(await anext(self._steps))
+        except StopAsyncIteration:
+            return False
+        return True
+
+
+class PortalIterator(PortalSteps[T]):
+    """The same for a source that is to be closed: leaving it early, also to the garbage collector, closes it."""
+
+    def __init__(self, portal: Portal, source: ClosableSource[T]) -> None:
+        super().__init__(portal, source)
         self._source = source
         self._has_begun = False
         self._is_over = False
@@ -172,7 +186,7 @@ class PortalIterator(Iterator[T]):
             raise StopIteration
         self._has_begun = True
         try:
-            return self._portal.step(self._source)
+            return super().__next__()
         except StopIteration:
             self._is_over = True
             raise
@@ -211,7 +225,12 @@ class PortalContext(AbstractContextManager[U], Generic[T, U]):
         self._wrap = wrap
 
     def __enter__(self) -> U:
-        return self._wrap(self._portal.run(self._enter))
+        try:
+            return self._wrap(self._portal.run(self._enter))
+        except BaseException as error:
+            if self._manager in self._entered:  # Ctrl-C came when it was entered already
+                self.__exit__(type(error), error, error.__traceback__)
+            raise
 
     def __exit__(
         self,
@@ -239,13 +258,6 @@ class PortalContext(AbstractContextManager[U], Generic[T, U]):
     ) -> bool | None:
         self._entered.discard(self._manager)
         return await self._manager.__aexit__(kind, error, traceback)
-
-
-async def _next(source: Source[T]) -> tuple[T] | None:
-    try:
-        return (await anext(source),)
-    except StopAsyncIteration:
-        return None
 
 
 def _runs_a_loop() -> bool:

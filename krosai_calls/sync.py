@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from krosai_calls._arguments import When
 from krosai_calls._download import Progress
-from krosai_calls._portal import Portal, PortalIterator
+from krosai_calls._portal import Portal, PortalIterator, PortalSteps
 from krosai_calls._retry import RetryPolicy
 from krosai_calls._streams import RecordingStream
 from krosai_calls._text import Secret
@@ -313,7 +313,7 @@ class BlockingCallIterator(Iterator[Call]):
         self.pages.close()
 
 
-class BlockingRecordingStream(Iterator[bytes]):
+class BlockingRecordingStream(PortalSteps[bytes]):
     """A recording's bytes as they arrive: iterate it. A connection that breaks is replaced under way.
 
     Attributes:
@@ -322,11 +322,10 @@ class BlockingRecordingStream(Iterator[bytes]):
     """
 
     def __init__(self, portal: Portal, stream: RecordingStream) -> None:
-        self._portal = portal
-        self._stream = stream
+        super().__init__(portal, stream)
         self.size_bytes = stream.size_bytes
         self.content_type = stream.content_type
 
     def __next__(self) -> bytes:
         """The next bytes, however many arrived."""
-        return self._portal.step(self._stream)
+        return super().__next__()
