@@ -8,6 +8,7 @@ import inspect
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from pathlib import Path
 from types import GenericAlias
 from typing import Any, get_args, get_origin, get_type_hints
 
@@ -204,3 +205,11 @@ def test_what_verbs_give_has_the_same_names_in_both() -> None:
 async def public_names_of_what_is_given(client: AsyncCallsClient, call_id: str) -> list[set[str]]:
     async with client, client.stream_recording(call_id) as stream:
         return [public_names(each) for each in (client.iter_calls(), client.iter_pages(), stream)]
+
+
+@pytest.mark.parametrize("name", SHARED)
+def test_type_checkers_are_shown_every_verb_of_both(name: str) -> None:
+    text = Path(__file__).with_name("typing_verbs.py").read_text(encoding="utf-8")
+    awaited, blocking = text.split("def every_verb_blocking")
+    assert f"client.{name}(" in awaited
+    assert f"client.{name}(" in blocking
