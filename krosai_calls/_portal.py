@@ -8,27 +8,35 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import threading
+import time
 import weakref
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
-from concurrent.futures import CancelledError, Future
-from typing import Any, ParamSpec, Protocol, TypeVar
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, MutableSet
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from types import TracebackType
+from typing import Any, Generic, ParamSpec, Protocol, TypeVar
 
+from krosai_calls._loop_thread import LoopThread
 from krosai_calls.errors import ClientStateError
 
 P = ParamSpec("P")
 T = TypeVar("T")
+U = TypeVar("U")
 T_co = TypeVar("T_co", covariant=True)
 
-# How long an interrupted caller waits for its coroutine to tidy up.
-CLEAN_UP_SECONDS = 5.0
+# How long the end of the process waits for the loop's.
+EXIT_SECONDS = 0.8
 
 
-class ClosableSource(Protocol[T_co]):
-    """An async iterator that can be closed: an async generator, or what behaves like one."""
+class Source(Protocol[T_co]):
+    """Whatever has a next item, and tells with StopAsyncIteration that there is none."""
 
     def __anext__(self) -> Awaitable[T_co]: ...
+
+
+class ClosableSource(Source[T_co], Protocol[T_co]):
+    """An async iterator that can be closed: an async generator, or what behaves like one."""
 
     def aclose(self) -> Coroutine[Any, Any, None]: ...
 
@@ -49,15 +57,17 @@ class Portal:
     ) -> None:
         self._name = name
         self._last = last
-        self._waiting: set[Future[Any]] = set()
         # Reentrant: the garbage collector may dispose of an iterator in the middle of a start.
         self._starting = threading.RLock()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread: threading.Thread | None = None
-        self._stop: weakref.finalize[Any, Any] | None = None
-        self._pid = 0
-        self._closings: set[asyncio.Task[None]] = set()
+        self._serving: LoopThread | None = None
+        self._at_exit: weakref.finalize[[float | None], Portal] | None = None
         self._closed = False
+        self._entered: weakref.WeakSet[AbstractAsyncContextManager[Any]] = weakref.WeakSet()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing can run on it any more: it was closed, or its loop has ended or is another process's."""
+        return self._closed or (self._serving is not None and not self._serving.is_there)
 
     def run(self, function: Callable[P, Coroutine[Any, Any, T]], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run one coroutine function on the loop and wait for its end.
@@ -68,56 +78,38 @@ class Portal:
         Raises:
             ClientStateError: The portal is closed, was used before a fork, or this is its own thread.
         """
-        loop = self._usable_loop()
-        coroutine = function(*args, **kwargs)
-        answer: Future[T] = Future()
-        started: list[asyncio.Task[T]] = []
-
-        def start() -> None:
-            task = loop.create_task(coroutine)
-            started.append(task)
-            task.add_done_callback(lambda done: _relay(done, answer))
-
-        def stop() -> None:
-            for task in started:
-                task.cancel()
-            if not started:  # interrupted before it was handed over
-                coroutine.close()
-                _give_up(answer)
-
         try:
-            # From here on Ctrl-C may come at any moment: the loop is quicker than this thread.
-            self._waiting.add(answer)
-            _call_on(loop, start, coroutine)
-            return answer.result()
-        except KeyboardInterrupt:
-            loop.call_soon_threadsafe(stop)
-            with contextlib.suppress(Exception, CancelledError):
-                answer.exception(timeout=CLEAN_UP_SECONDS)
+            return self._usable().run(function(*args, **kwargs))
+        except Exception:
+            _let_the_process_end()
             raise
-        except CancelledError:
-            if not started:
-                coroutine.close()
-            raise ClientStateError("closed while this call was under way") from None
-        finally:
-            self._waiting.discard(answer)
 
     def iterate(self, source: ClosableSource[T]) -> PortalIterator[T]:
         """Step through an async iterator; it advances only when it is stepped."""
         return PortalIterator(self, source)
 
-    def dispose(self, source: ClosableSource[Any]) -> None:
-        """Close an async iterator that is not needed any more, if its loop is still there."""
-        if threading.current_thread() is self._thread:
-            # Collected by the garbage collector on the loop's own thread: waiting here would wait for ever.
-            assert self._loop is not None
-            closing = self._loop.create_task(source.aclose())
-            self._closings.add(closing)
-            closing.add_done_callback(self._closings.discard)
-        elif self._stop is not None and self._stop.alive and os.getpid() == self._pid:
-            # The loop may go at this very moment, or have closed the source by itself.
-            with contextlib.suppress(RuntimeError):
-                self.run(source.aclose)
+    def enter(self, manager: AbstractAsyncContextManager[T], wrap: Callable[[T], U]) -> PortalContext[T, U]:
+        """An async context manager, to be entered and left by a caller that blocks.
+
+        Args:
+            manager: The context manager.
+            wrap: Makes what the caller gets of what entering gave.
+        """
+        return PortalContext(self, self._entered, manager, wrap)
+
+    def dispose(self, source: ClosableSource[Any], *, waits: bool) -> None:
+        """Close an async iterator that is not needed any more, if its loop is still there.
+
+        Args:
+            source: The iterator.
+            waits: Whether to wait until it is closed, for a bounded time, where this is not the loop's own thread.
+        """
+        serving = self._serving
+        if serving is None or self.is_over:
+            return
+        # The loop may go at this very moment, or have closed the source by itself.
+        with contextlib.suppress(RuntimeError):
+            serving.spawn(source.aclose(), waits=waits)
 
     def close(self) -> None:
         """Cancel what is under way, stop the loop and end its thread. A second call does nothing.
@@ -125,43 +117,65 @@ class Portal:
         Raises:
             Exception: Whatever the last thing to run raised; the loop and its thread have ended all the same.
         """
+        if self._serving is not None and not self._serving.is_mine:
+            self._closed = True  # in a forked child not even the lock can be relied on
+            return
         with self._starting:
             self._closed = True
-        failed = self._stop() if self._stop is not None else None
-        if failed is not None:
-            raise failed
+        if self._serving is None or self._at_exit is None:
+            return
+        is_first = self._at_exit.detach() is not None
+        self._serving.end(None)
+        if is_first and self._serving.failure is not None:
+            raise self._serving.failure
 
-    def _usable_loop(self) -> asyncio.AbstractEventLoop:
+    def _usable(self) -> LoopThread:
+        if self._serving is not None and not self._serving.is_mine:
+            raise ClientStateError("used before a fork: make a new client in each process")
         with self._starting:
             if self._closed:
                 raise ClientStateError("closed: make a new client")
-            if self._loop is None:
-                self._start()
-            if os.getpid() != self._pid:
-                raise ClientStateError("used before a fork: make a new client in each process")
-            if threading.current_thread() is self._thread:
-                raise ClientStateError("a blocking call on the client's own loop would wait for itself")
-            assert self._loop is not None
-            return self._loop
-
-    def _start(self) -> None:
-        self._pid = os.getpid()
-        self._loop = asyncio.new_event_loop()
-        serving = (self._loop, self._waiting)
-        self._thread = threading.Thread(target=_serve, args=serving, name=self._name, daemon=True)
-        self._thread.start()
-        self._stop = weakref.finalize(self, _shut, self._loop, self._thread, self._pid, self._last)
+            if self._serving is None:
+                self._serving = LoopThread(self._name, self._last, self._entered)
+                self._at_exit = weakref.finalize(self, self._serving.end, EXIT_SECONDS)
+        if self._serving.is_this_thread:
+            raise ClientStateError("a blocking call on the client's own loop would wait for itself")
+        return self._serving
 
 
-class PortalIterator(Iterator[T]):
-    """The items of an async iterator, for callers that block.
+class PortalSteps(Iterator[T]):
+    """The items of an async iterator, for callers that block; it advances only when it is stepped.
 
-    An error of the source is raised, and whether there is more after it is the source's to say. Leaving the
-    iterator early, also to the garbage collector, closes the source.
+    An error of the source is raised, and whether there is more after it is the source's to say. An item that came
+    while Ctrl-C was pressed is the next one.
     """
 
-    def __init__(self, portal: Portal, source: ClosableSource[T]) -> None:
+    def __init__(self, portal: Portal, source: Source[T]) -> None:
         self._portal = portal
+        self._steps = source
+        self._arrived: deque[T] = deque()
+
+    def __next__(self) -> T:
+        """The next item."""
+        while True:
+            with contextlib.suppress(IndexError):
+                return self._arrived.popleft()
+            if not self._portal.run(self._step):
+                raise StopIteration
+
+    async def _step(self) -> bool:
+        try:
+            self._arrived.append(await anext(self._steps))
+        except StopAsyncIteration:
+            return False
+        return True
+
+
+class PortalIterator(PortalSteps[T]):
+    """The same for a source that is to be closed: leaving it early, also to the garbage collector, closes it."""
+
+    def __init__(self, portal: Portal, source: ClosableSource[T]) -> None:
+        super().__init__(portal, source)
         self._source = source
         self._has_begun = False
         self._is_over = False
@@ -171,87 +185,90 @@ class PortalIterator(Iterator[T]):
         if self._is_over:
             raise StopIteration
         self._has_begun = True
-        item = self._portal.run(self._step)
-        if item is None:
-            self._is_over = True
-            raise StopIteration
-        return item[0]
-
-    async def _step(self) -> tuple[T] | None:
         try:
-            return (await anext(self._source),)
-        except StopAsyncIteration:
-            return None
+            return super().__next__()
+        except StopIteration:
+            self._is_over = True
+            raise
 
     def close(self) -> None:
         """End it; a second call does nothing."""
+        self._dispose(waits=True)
+
+    def _dispose(self, *, waits: bool) -> None:
         was_open, self._is_over = self._has_begun and not self._is_over, True
         if was_open:
-            self._portal.dispose(self._source)
+            self._portal.dispose(self._source, waits=waits)
 
     def __del__(self) -> None:
-        self.close()
+        # The garbage collector comes in any thread. One that runs a loop is not kept waiting: two loops that
+        # collected each other's iterators would wait for ever.
+        self._dispose(waits=not _runs_a_loop())
 
 
-def _serve(loop: asyncio.AbstractEventLoop, waiting: set[Future[Any]]) -> None:
-    # Leaving the runner cancels what is left, closes async generators and the executor.
-    with asyncio.Runner(loop_factory=lambda: loop) as runner:
-        runner.get_loop().run_forever()
-    # Whoever handed over a coroutine while the loop was winding up would wait for ever.
-    for answer in tuple(waiting):
-        _give_up(answer)
+class PortalContext(AbstractContextManager[U], Generic[T, U]):
+    """An async context manager, for callers that block.
 
+    Where the portal ended under way, so did what was entered; leaving it then does nothing.
+    """
 
-def _shut(
-    loop: asyncio.AbstractEventLoop,
-    thread: threading.Thread,
-    pid: int,
-    last: Callable[[], Coroutine[Any, Any, None]] | None,
-) -> Exception | None:
-    if os.getpid() != pid:
-        return None  # a forked child: the loop is the parent's
-    failures: list[Exception] = []
-    windings: list[asyncio.Task[None]] = []
+    def __init__(
+        self,
+        portal: Portal,
+        entered: MutableSet[AbstractAsyncContextManager[Any]],
+        manager: AbstractAsyncContextManager[T],
+        wrap: Callable[[T], U],
+    ) -> None:
+        self._portal = portal
+        self._entered = entered
+        self._manager = manager
+        self._wrap = wrap
 
-    async def wind_up() -> None:
+    def __enter__(self) -> U:
         try:
-            if last is not None:
-                await asyncio.wait_for(last(), CLEAN_UP_SECONDS)
-        except Exception as failure:  # noqa: BLE001 - told by close, or by nobody: this may be the interpreter's end
-            failures.append(failure)
-        finally:
-            loop.stop()
+            return self._wrap(self._portal.run(self._enter))
+        except BaseException as error:
+            if self._manager in self._entered:  # Ctrl-C came when it was entered already
+                self.__exit__(type(error), error, error.__traceback__)
+            raise
 
-    with contextlib.suppress(RuntimeError):  # already closed
-        # Not run at once: the loop may be in another thread, or in the middle of a step of this one.
-        loop.call_soon_threadsafe(lambda: windings.append(loop.create_task(wind_up())))
-    if threading.current_thread() is not thread:
-        thread.join()
-    return failures[0] if failures else None
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool | None:
+        try:
+            return self._portal.run(self._exit, kind, error, traceback)
+        except ClientStateError:
+            if not self._portal.is_over:
+                raise
+            return None  # how the block itself ended is what counts
+
+    async def _enter(self) -> T:
+        entered = await self._manager.__aenter__()
+        self._entered.add(self._manager)
+        return entered
+
+    async def _exit(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool | None:
+        self._entered.discard(self._manager)
+        return await self._manager.__aexit__(kind, error, traceback)
 
 
-def _relay(task: asyncio.Task[T], answer: Future[T]) -> None:
-    if answer.done():
-        return  # given up when the loop had gone
-    if task.cancelled():
-        _give_up(answer)
-    elif (error := task.exception()) is not None:
-        answer.set_exception(error)
-    else:
-        answer.set_result(task.result())
-
-
-def _call_on(
-    loop: asyncio.AbstractEventLoop, start: Callable[[], None], coroutine: Coroutine[Any, Any, Any]
-) -> None:
+def _runs_a_loop() -> bool:
     try:
-        loop.call_soon_threadsafe(start)
-    except RuntimeError:  # closed between the check and here
-        coroutine.close()
-        raise ClientStateError("closed: make a new client") from None
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
-def _give_up(answer: Future[Any]) -> None:
-    # Notified once only: a second time is an error of the future's.
-    if not answer.done() and answer.cancel():
-        answer.set_running_or_notify_cancel()
+def _let_the_process_end() -> None:
+    """Give way to the end of the process where that has begun: a daemon thread's error would only be noise."""
+    if threading.current_thread().daemon and not threading.main_thread().is_alive():
+        time.sleep(2 * EXIT_SECONDS)

@@ -7,12 +7,15 @@ takes nothing but the connector from a session that was lent.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import os
 import socket
 import ssl
+import threading
 import urllib.request
 import warnings
+import weakref
 from typing import TypedDict
 
 import aiohttp
@@ -58,9 +61,11 @@ class Sessions:
         self._lent = lent
         self._api: aiohttp.ClientSession | None = None
         self._storage: aiohttp.ClientSession | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._pid = 0
         self._resolver: AbstractResolver | None = None
+        # Held apart from this object, so that they outlive it until a word is said about it: else aiohttp would
+        # complain of them, before or after. Made at once, because what is made last is first at the process's end.
+        self._opened = _Opened()
+        weakref.finalize(self, self._opened.forget)
         # Reading the environment costs about what a request costs, so it is read once for each address.
         self._environment_proxy = functools.lru_cache(maxsize=_REMEMBERED_ORIGINS)(environment_proxy)
         self._timeout = aiohttp.ClientTimeout(
@@ -137,29 +142,11 @@ class Sessions:
 
     async def aclose(self) -> None:
         """Close what was opened here."""
-        for session in self._opened():
+        for session in self._opened.sessions:
             await session.close()
+        self._opened.sessions.clear()
         if self._resolver is not None:
             await self._resolver.close()  # aiohttp closes only one of its own
-
-    def __del__(self) -> None:
-        opened = self._opened() if hasattr(self, "_storage") else []
-        if not opened:
-            return
-        connectors = [session.connector for session in opened if session.connector_owner]
-        for session in opened:
-            session.detach()  # or aiohttp would complain of it as well
-        if self._pid != os.getpid():
-            return  # in a forked child the connections are the parent's
-        warnings.warn(
-            "a client of krosai_calls was left open: use it in 'async with', or call 'await client.aclose()'",
-            ResourceWarning,
-            stacklevel=2,
-            source=self,
-        )
-        if self._loop is not None and self._loop.is_running():
-            for connector in connectors:
-                _close_soon(connector, self._loop)
 
     def _require_lent_open(self) -> None:
         if self._lent is None:
@@ -170,9 +157,6 @@ class Sessions:
         home = getattr(self._lent, "_loop", None)
         if home is not None and home is not asyncio.get_running_loop():
             raise ClientStateError("the session that was lent to the client belongs to another event loop")
-
-    def _opened(self) -> list[aiohttp.ClientSession]:
-        return [session for session in (self._api, self._storage) if session is not None and not session.closed]
 
     def _storage_resolver(self) -> AbstractResolver | None:
         """For links that a public service gives: names that lead into a private network are not followed.
@@ -190,13 +174,14 @@ class Sessions:
     def _new_session(
         self, connector: aiohttp.BaseConnector | None = None, *, resolver: AbstractResolver | None = None
     ) -> aiohttp.ClientSession:
-        self._loop, self._pid = asyncio.get_running_loop(), os.getpid()
-        return aiohttp.ClientSession(
+        session = aiohttp.ClientSession(
             # The pace bounds what is under way; a second bound here would only count as a timeout.
             connector=connector or _Connector(limit=0, resolver=resolver),
             connector_owner=connector is None,
             cookie_jar=aiohttp.DummyCookieJar(),
         )
+        self._opened.add(session)
+        return session
 
 
 def most_connections(lent: aiohttp.ClientSession | None) -> int | None:
@@ -264,13 +249,42 @@ class _Connector(aiohttp.TCPConnector):
         pass
 
 
-def _close_soon(connector: aiohttp.BaseConnector | None, loop: asyncio.AbstractEventLoop) -> None:
-    async def close() -> None:
-        if connector is not None:
-            await connector.close()
+class _Opened:
+    """What one client has opened, and where; closed by it, or told of when it has been forgotten."""
 
-    closing = close()
-    try:
-        asyncio.run_coroutine_threadsafe(closing, loop)
-    except RuntimeError:  # the loop ends at this very moment
-        closing.close()
+    def __init__(self) -> None:
+        self.sessions: list[aiohttp.ClientSession] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._pid = 0
+        self._closings: set[asyncio.Future[None]] = set()
+
+    def add(self, session: aiohttp.ClientSession) -> None:
+        self.sessions.append(session)
+        self._loop, self._pid = asyncio.get_running_loop(), os.getpid()
+
+    def forget(self) -> None:
+        """Close what is still open, and say that it should have been closed."""
+        left = [session for session in self.sessions if not session.closed]
+        connectors = [session.connector for session in left if session.connector_owner]
+        for session in left:
+            session.detach()  # or aiohttp would complain of it as well
+        if not left or self._pid != os.getpid():
+            return  # in a forked child the connections are the parent's
+        is_running = self._loop is not None and self._loop.is_running()
+        if is_running and not threading.main_thread().is_alive():
+            return  # the process ends while the client is at work: nobody has forgotten it
+        if self._loop is not None and is_running:  # one that has ended has nobody left to close them
+            with contextlib.suppress(RuntimeError):  # it ends at this very moment
+                self._loop.call_soon_threadsafe(self._close, connectors)
+        warnings.warn(
+            "a client of krosai_calls was left open: use it in 'async with', or call 'await client.aclose()'",
+            ResourceWarning,
+            stacklevel=3,
+        )
+
+    def _close(self, connectors: list[aiohttp.BaseConnector | None]) -> None:
+        for connector in connectors:
+            if connector is not None:
+                closing = asyncio.ensure_future(connector.close())
+                self._closings.add(closing)  # or nothing would hold it
+                closing.add_done_callback(self._closings.discard)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from types import TracebackType
+from typing import TypeVar
 
 from krosai_calls._arguments import When
 from krosai_calls._download import Progress
 from krosai_calls._findings import VerifyReport
-from krosai_calls._portal import Portal, PortalIterator
+from krosai_calls._portal import Portal, PortalIterator, PortalSteps
 from krosai_calls._retry import RetryPolicy
 from krosai_calls._streams import RecordingStream
 from krosai_calls._text import Secret
@@ -30,7 +32,23 @@ from krosai_calls.models import (
 )
 from krosai_calls.observing import Event
 
+C = TypeVar("C")
 
+
+def _documented_by(twin: type) -> Callable[[type[C]], type[C]]:
+    """Give each verb its twin's words, for ``help`` and notebooks; in the source, the first line is enough."""
+
+    def document(client: type[C]) -> type[C]:
+        for name, verb in vars(client).items():
+            words = getattr(getattr(twin, name, None), "__doc__", None)
+            if words and not name.startswith("_"):
+                verb.__doc__ = words.replace("contextlib.aclosing", "contextlib.closing")
+        return client
+
+    return document
+
+
+@_documented_by(AsyncCallsClient)
 class CallsClient:
     """KrosAI's Calls API, for scripts and notebooks.
 
@@ -154,7 +172,7 @@ class CallsClient:
             max_items=max_items,
             page_size=page_size,
         )
-        return BlockingCallIterator(self._portal.iterate(calls.pages))
+        return BlockingCallIterator(BlockingPageIterator(self._portal, calls.pages))
 
     def iter_pages(
         self,
@@ -166,7 +184,7 @@ class CallsClient:
         from_date: When = None,
         to_date: When = None,
         page_size: int = 100,
-    ) -> PortalIterator[list[Call]]:
+    ) -> BlockingPageIterator:
         """The same calls as ``iter_calls`` gives, a list at a time, as the pages come; no list is empty."""
         pages = self._client.iter_pages(
             status=status,
@@ -177,7 +195,7 @@ class CallsClient:
             to_date=to_date,
             page_size=page_size,
         )
-        return self._portal.iterate(pages)
+        return BlockingPageIterator(self._portal, pages)
 
     def get_call(self, call_id: str) -> Call:
         """One call in full."""
@@ -212,9 +230,10 @@ class CallsClient:
         """A fresh link to a call's recording, good for an hour."""
         return self._portal.run(self._client.get_recording, call_id)
 
-    def stream_recording(self, call: Call | str) -> BlockingRecordingStream:
+    def stream_recording(self, call: Call | str) -> AbstractContextManager[BlockingRecordingStream]:
         """A recording's bytes as they arrive, for passing them on."""
-        return BlockingRecordingStream(self._portal, self._client.stream_recording(call))
+        wrap = partial(BlockingRecordingStream, self._portal)
+        return self._portal.enter(self._client.stream_recording(call), wrap)
 
     def download_recording(
         self, call: Call | str, path: str | Path, *, progress: Progress | None = None
@@ -266,67 +285,56 @@ class CallsClient:
         )
 
 
-class BlockingCallIterator(Iterator[Call]):
-    """The calls of a listing one by one; ``close`` ends it early, and after an error it goes on."""
+class BlockingPageIterator(PortalIterator[list[Call]]):
+    """The calls of a listing, a list at a time; ``close`` ends it early, and after an error it goes on."""
 
-    def __init__(self, pages: PortalIterator[list[Call]]) -> None:
+    def __next__(self) -> list[Call]:
+        """The next calls; never an empty list."""
+        return super().__next__()
+
+    def close(self) -> None:
+        """End the listing; whatever was under way for it is given up."""
+        super().close()
+
+
+class BlockingCallIterator(Iterator[Call]):
+    """The calls of a listing one by one; ``close`` ends it early, and after an error it goes on.
+
+    Attributes:
+        pages: The same calls, a list at a time; for whoever pays for each step.
+    """
+
+    def __init__(self, pages: BlockingPageIterator) -> None:
         # Not itertools.chain: an error would finish it.
-        self._pages = pages
+        self.pages = pages
         self._page: Iterator[Call] = iter(())
 
     def __next__(self) -> Call:
-        """The next call."""
+        """The next call; a new page is asked for when the last one is used up."""
         while True:
             for call in self._page:
                 return call
-            self._page = iter(next(self._pages))
+            self._page = iter(next(self.pages))
 
     def close(self) -> None:
         """End the listing; whatever was under way for it is given up."""
         self._page = iter(())
-        self._pages.close()
+        self.pages.close()
 
 
-class BlockingRecordingStream:
-    """A recording's bytes as they arrive: open it with ``with``, and iterate it.
+class BlockingRecordingStream(PortalSteps[bytes]):
+    """A recording's bytes as they arrive: iterate it. A connection that breaks is replaced under way.
 
     Attributes:
         size_bytes: The length of the whole.
         content_type: What storage says it is, or None.
     """
 
-    size_bytes: int
-    content_type: str | None
+    def __init__(self, portal: Portal, stream: RecordingStream) -> None:
+        super().__init__(portal, stream)
+        self.size_bytes = stream.size_bytes
+        self.content_type = stream.content_type
 
-    def __init__(self, portal: Portal, opening: AbstractAsyncContextManager[RecordingStream]) -> None:
-        self._portal = portal
-        self._opening = opening
-        self._pieces: Iterator[bytes] = iter(())
-
-    def __enter__(self) -> BlockingRecordingStream:
-        stream = self._portal.run(self._enter)
-        self.size_bytes, self.content_type = stream.size_bytes, stream.content_type
-        self._pieces = self._portal.iterate(_pieces(stream))
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._portal.run(self._exit)
-
-    def __iter__(self) -> Iterator[bytes]:
-        return self._pieces
-
-    async def _enter(self) -> RecordingStream:
-        return await self._opening.__aenter__()
-
-    async def _exit(self) -> None:
-        await self._opening.__aexit__(None, None, None)
-
-
-async def _pieces(stream: RecordingStream) -> AsyncGenerator[bytes, None]:
-    async for piece in stream:
-        yield piece
+    def __next__(self) -> bytes:
+        """The next bytes, however many arrived."""
+        return super().__next__()

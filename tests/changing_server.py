@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias
 
+import threaded_client
 from raw_server import Answer, RawServer, Request, answer
 
 from krosai_calls import AsyncCallsClient, CallsClient, RetryPolicy
@@ -267,7 +268,7 @@ def settings_for(server: ChangingServer, **settings: Any) -> dict[str, Any]:
 
 def client_of(server: ChangingServer, **settings: Any) -> AsyncCallsClient:
     """A client of the server that retries once, without waiting."""
-    return AsyncCallsClient(**settings_for(server, **settings))
+    return threaded_client.either(AsyncCallsClient(**settings_for(server, **settings)))
 
 
 def blocking_client_of(server: ChangingServer, **settings: Any) -> CallsClient:

@@ -8,6 +8,7 @@ import threading
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+import threaded_client
 
 from krosai_calls import AsyncCallsClient, RetryPolicy
 from krosai_calls.sandbox import Sandbox
@@ -68,3 +69,10 @@ async def client(sandbox: Sandbox) -> AsyncIterator[AsyncCallsClient]:
         sandbox.api_key, base_url=sandbox.base_url, retry=RetryPolicy(base_delay_seconds=0.0)
     ) as made:
         yield made
+
+
+@pytest.fixture(params=["awaiting", "blocking"])
+def both_clients(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The story is told of either client in turn, where it is `threaded_client.either` that gives it one."""
+    if request.param == "blocking":
+        monkeypatch.setattr(threaded_client, "either", threaded_client.ThreadedClient)

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import aiohttp
+import threaded_client
 from aiohttp.abc import AbstractResolver, ResolveResult
 from fake_clock import FakeClock
 
@@ -57,7 +58,7 @@ class TimelessClient(AsyncCallsClient):
 
 def client_of(url: str, **settings: Any) -> TimelessClient:
     """A client of a server; the base URL's path is the service's own."""
-    return TimelessClient(f"{url}/v1", **settings)
+    return threaded_client.either(TimelessClient(f"{url}/v1", **settings))
 
 
 class Directory(AbstractResolver):

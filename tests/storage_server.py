@@ -18,7 +18,7 @@ from typing import Any
 
 from audio import recording
 from fake_clock import FakeClock
-from fault_client import TimelessClient
+from fault_client import TimelessClient, client_of
 from raw_server import Answer, RawServer, Request, Then, answer
 
 from krosai_calls import Call, Download, RetryPolicy
@@ -150,7 +150,7 @@ async def serving(
     storage = Storage(data)
     async with storage.server as server:
         retry = RetryPolicy(max_attempts=max_attempts)
-        storage.client = TimelessClient(f"{server.url}/v1", clock=clock, retry=retry, **settings)
+        storage.client = client_of(server.url, clock=clock, retry=retry, **settings)
         async with storage.client:
             yield storage
 

@@ -14,8 +14,8 @@ PACKAGE = ROOT / "krosai_calls"
 LAYERS = (
     ("_version", "_text", "_mp3", "_names", "_callbacks", "_json", "_hosts"),
     ("errors", "observing"),
-    ("transcripts", "_wire", "_files", "_portal", "_scopes", "_ration", "_values", "_schema"),
-    ("models", "_retry"),
+    ("transcripts", "_wire", "_files", "_loop_thread", "_scopes", "_ration", "_values", "_schema"),
+    ("models", "_retry", "_portal"),
     ("_seams", "_rows", "_prospects", "_arguments", "_resume", "_watch", "_links", "_increments"),
     ("_habits", "_hangup", "settings", "_parts", "_holdings", "_report", "_findings", "_parquet"),
     ("_paging", "_scope"),

@@ -128,7 +128,7 @@ def check_nothing_is_held(client: AsyncCallsClient) -> None:
     assert transport._responses == set()
     assert pace.api._slots._value == max(2, client._settings.max_concurrency)
     assert (pace.api._ration._under_way, pace.storage._ration._under_way) == (0, 0)
-    for session in transport._sessions._opened():
+    for session in transport._sessions._opened.sessions:
         assert isinstance(session.connector, aiohttp.TCPConnector)
         assert not session.connector._acquired
 
@@ -147,7 +147,7 @@ async def test_k06_k07_closing_ends_ten_verbs_that_wait_for(
     assert [type(outcome) for outcome in outcomes] == [ClientStateError] * TASKS
     assert {str(outcome) for outcome in outcomes} == {"the client was closed while this was under way"}
     check_nothing_is_held(client)
-    assert client._transport._sessions._opened() == []
+    assert client._transport._sessions._opened.sessions == []
     await server.disconnected()
     assert files_in(tmp_path) == []
     asked = len(server.requests)
@@ -249,7 +249,7 @@ async def test_k06_closing_twice_at_once_ends_what_is_under_way_once(server: Raw
     await asyncio.gather(client.aclose(), client.aclose())
     outcomes = await asyncio.gather(*tasks, return_exceptions=True)
     assert [type(outcome) for outcome in outcomes] == [ClientStateError] * TASKS
-    assert client._transport._sessions._opened() == []
+    assert client._transport._sessions._opened.sessions == []
 
 
 @pytest.mark.parametrize("verb", [get, order, stream, save])

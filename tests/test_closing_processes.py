@@ -7,6 +7,7 @@ import gc
 import re
 import subprocess
 import sys
+import warnings
 from typing import Literal
 
 import aiohttp
@@ -96,6 +97,72 @@ def test_k09_a_client_left_open_warns_once_with_advice_and_without_noise(when: s
     assert KEY not in noise
 
 
+def collected_after(first: str, holder: list[AsyncCallsClient]) -> None:
+    """Make a client garbage in a cycle, such that one of its parts is before the others in the collector's list.
+
+    A collection that something survives puts what is held from outside before what is held from within alone.
+    """
+    parts = {
+        "the client": holder[0],
+        "what holds its sessions": holder[0]._transport._sessions,
+        "aiohttp's session": holder[0]._transport._sessions.api(),
+        "aiohttp's connector": holder[0]._transport._sessions.api().connector,
+    }
+    held = parts.pop(first)
+    parts.clear()
+    gc.collect()
+    cycle: list[object] = [holder.pop()]
+    cycle.append(cycle)
+    del held, cycle
+    gc.collect()
+
+
+@pytest.mark.parametrize(
+    "first", ["the client", "what holds its sessions", "aiohttp's session", "aiohttp's connector"]
+)
+async def test_k09_a_forgotten_client_warns_once_in_whatever_order_it_is_collected(first: str) -> None:
+    complaints: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+    async with RawServer() as server:
+        server.script(OK)
+        holder = [AsyncCallsClient("key", base_url=f"{server.url}/v1")]
+        await holder[0].get_call("call_1")
+        with warnings.catch_warnings(record=True) as seen:
+            warnings.simplefilter("always")
+            collected_after(first, holder)
+            await server.disconnected()
+            gc.collect()
+        assert [str(warning.message).split(":")[0] for warning in seen] == [
+            "a client of krosai_calls was left open"
+        ]
+        assert complaints == []
+
+
+def test_k09_one_that_is_forgotten_after_its_loop_was_closed_warns_without_aiohttps_noise() -> None:
+    with raw_server() as server, warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        server.script(OK)
+        with asyncio.Runner() as runner:
+            holder = [AsyncCallsClient("key", base_url=f"{server.url}/v1")]
+            runner.run(holder[0].get_call("call_1"))
+            session = holder[0]._transport._sessions._api
+        gc.collect()
+        del session
+        cycle: list[object] = [holder.pop()]
+        cycle.append(cycle)
+        del cycle
+        gc.collect()
+        gc.collect()
+    told = [str(warning.message) for warning in seen]
+    assert [words.split(":")[0] for words in told if "unclosed" not in words] == [
+        "a client of krosai_calls was left open"
+    ]
+    # What asyncio says of the transports of a loop that was closed under them is its own.
+    assert all(
+        words.startswith(("unclosed transport", "unclosed <socket")) for words in told if "unclosed" in words
+    )
+
+
 async def test_k09_a_lent_session_stays_open_when_its_client_is_forgotten() -> None:
     async with RawServer() as server, aiohttp.ClientSession() as session:
         server.script(OK)
@@ -140,7 +207,7 @@ def test_l09_a_client_used_in_another_loop_says_so_before_it_sends() -> None:
             with pytest.raises(ClientStateError, match="another event loop"):
                 asyncio.run(client.aclose())
             home.run_until_complete(client.aclose())
-            assert client._transport._sessions._opened() == []
+            assert client._transport._sessions._opened.sessions == []
         finally:
             home.close()
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import threaded_client
 from audio import recording
 from raw_server import Answer, RawServer, answer
 
@@ -31,6 +32,8 @@ from krosai_calls import (
 )
 
 MP3 = recording()
+# A blocking call has no task that could be cancelled.
+awaiting_only = pytest.mark.parametrize("both_clients", ["awaiting"], indirect=True)
 LINK_PATH = "/recordings/call_1.mp3"
 FRESH = "/v1/calls/call_1/recording"
 
@@ -56,13 +59,12 @@ class Service:
 
 
 @pytest.fixture
-async def service() -> AsyncIterator[Service]:
+async def service(both_clients: None) -> AsyncIterator[Service]:
     retry = RetryPolicy(max_attempts=3, base_delay_seconds=0.0)
-    async with (
-        RawServer() as server,
-        AsyncCallsClient("kros_test_x", base_url=f"{server.url}/v1", retry=retry) as client,
-    ):
-        yield Service(server, client)
+    async with RawServer() as server:
+        made = AsyncCallsClient("kros_test_x", base_url=f"{server.url}/v1", retry=retry)
+        async with threaded_client.either(made) as client:
+            yield Service(server, client)
 
 
 def mp3(**more: Any) -> Answer:
@@ -217,6 +219,7 @@ async def test_something_in_the_way_is_told_at_once(service: Service, tmp_path: 
     assert service.server.requests == []
 
 
+@awaiting_only
 async def test_cancelling_leaves_no_broken_file(service: Service, tmp_path: Path) -> None:
     service.storage(Answer(mp3(cut=5000).wire, then="hang"))
     some = asyncio.Event()

@@ -23,6 +23,7 @@ from krosai_calls import BadRequestError, ListingInconsistentError
 
 # For a hundred calls to which two hundred come, where each page may overlap the one before by half.
 MOST_REQUESTS = 80
+pytestmark = pytest.mark.usefixtures("both_clients")
 one_or_many = pytest.mark.parametrize("at_once", [1, 8], ids=["one at a time", "several at once"])
 told_or_not = pytest.mark.parametrize("tells_total", [True, False], ids=["with a total", "without a total"])
 

@@ -26,6 +26,9 @@ from krosai_calls.models import HangupResult
 DONE = HangupResult("call_1", "completed", "agent_hangup")
 ORDER, LOOK = "/v1/calls/call_1/hangup", "/v1/calls/call_1"
 QUICK = RetryPolicy(max_attempts=2)
+pytestmark = pytest.mark.usefixtures("both_clients")
+# A blocking call has no task that could be cancelled.
+awaiting_only = pytest.mark.parametrize("both_clients", ["awaiting"], indirect=True)
 
 
 class Switchboard(RawServer):
@@ -298,6 +301,7 @@ async def test_an_order_that_would_have_to_wait_its_turn_for_too_long_is_never_s
         assert board.story == ["GET"]
 
 
+@awaiting_only
 async def test_cancelling_during_the_look_stays_a_cancellation_and_sends_nothing_more() -> None:
     gate = asyncio.Event()
     async with Switchboard((Answer(then="reset"), False), looks=(answer(200, CALL, gate=gate),)) as board:
@@ -312,6 +316,7 @@ async def test_cancelling_during_the_look_stays_a_cancellation_and_sends_nothing
         assert board.story == ["POST", "GET"]
 
 
+@awaiting_only
 async def test_cancelling_the_order_itself_sends_nothing_more() -> None:
     async with Switchboard((Answer(then="hang"), False)) as board, client_of(board.url) as client:
         hanging_up = asyncio.ensure_future(client.hang_up("call_1"))

@@ -1,22 +1,18 @@
-"""The portal: coroutines for callers that block, over threads, forks, Ctrl-C and the end of the process."""
+"""The portal: coroutines for callers that block, over threads, Ctrl-C and its own end."""
 
 from __future__ import annotations
 
 import asyncio
-import gc
-import os
-import signal
 import threading
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from portal_jobs import WITHIN, Numbers, Waiting, double, ident, in_a_thread, press_ctrl_c
 
 from krosai_calls._portal import Portal
 from krosai_calls.errors import ClientStateError
-
-WITHIN = 5  # seconds that something which must not hang is given
 
 
 @pytest.fixture
@@ -24,64 +20,6 @@ def portal() -> Iterator[Portal]:
     portal = Portal()
     yield portal
     portal.close()
-
-
-async def double(number: int) -> int:
-    return 2 * number
-
-
-async def ident() -> int:
-    return threading.get_ident()
-
-
-def in_a_thread(function: Callable[..., Any], *args: Any) -> Future[Any]:
-    """Call a function on a daemon thread, so that one that hangs does not hang the tests."""
-    answer: Future[Any] = Future()
-
-    def work() -> None:
-        try:
-            answer.set_result(function(*args))
-        except BaseException as error:  # noqa: BLE001 - handed over to the test
-            answer.set_exception(error)
-
-    threading.Thread(target=work, daemon=True).start()
-    return answer
-
-
-class Waiting:
-    """A coroutine function that waits for ever, says when it has begun, and takes its time to tidy up."""
-
-    def __init__(self, at_start: Callable[[], object] = lambda: None) -> None:
-        self.begun = threading.Event()
-        self.tidied = False
-        self._at_start = at_start
-
-    async def __call__(self) -> None:
-        self.begun.set()
-        self._at_start()
-        try:
-            await asyncio.Event().wait()
-        finally:
-            for _ in range(1000):
-                await asyncio.sleep(0)
-            self.tidied = True
-
-
-class Numbers:
-    """A source of numbers that tells how far it was read and when it was closed."""
-
-    def __init__(self) -> None:
-        self.given = 0
-        self.closed = threading.Event()
-
-    async def __call__(self) -> AsyncGenerator[int, None]:
-        try:
-            while True:
-                self.given += 1
-                yield self.given
-        finally:
-            await asyncio.sleep(0.05)  # closing takes its time, so that one who does not wait for it is found out
-            self.closed.set()
 
 
 # ---- running
@@ -138,12 +76,6 @@ def test_a_call_from_its_own_loop_is_refused_instead_of_waiting_for_itself(porta
 # ---- Ctrl-C
 
 
-def press_ctrl_c() -> None:
-    ident = threading.main_thread().ident
-    assert ident is not None
-    signal.pthread_kill(ident, signal.SIGINT)
-
-
 def test_ctrl_c_cancels_the_coroutine_and_waits_until_it_has_tidied_up(portal: Portal) -> None:
     job = Waiting(at_start=press_ctrl_c)
     with pytest.raises(KeyboardInterrupt):
@@ -165,20 +97,6 @@ def test_ctrl_c_stays_ctrl_c_however_the_clean_up_ends(portal: Portal, ending: E
 
     with pytest.raises(KeyboardInterrupt):
         portal.run(job)
-
-
-def test_ctrl_c_between_two_steps_closes_the_source(portal: Portal) -> None:
-    source = Numbers()
-
-    def read() -> None:
-        for number in portal.iterate(source()):
-            if number == 3:
-                signal.raise_signal(signal.SIGINT)
-
-    with pytest.raises(KeyboardInterrupt):
-        read()
-    assert source.closed.is_set()
-    assert source.given == 3
 
 
 # ---- closing
@@ -237,6 +155,27 @@ def test_a_call_that_comes_in_while_the_loop_winds_up_is_told_so(portal: Portal)
             answer.result(WITHIN)
 
 
+def test_closing_from_two_threads_at_once_waits_in_both_and_breaks_nothing_off() -> None:
+    is_winding_up, may_end = threading.Event(), threading.Event()
+    ended: list[str] = []
+
+    async def last() -> None:
+        is_winding_up.set()
+        await asyncio.to_thread(may_end.wait, WITHIN)
+        ended.append("the last thing")
+
+    portal = Portal(last=last)
+    portal.run(double, 1)
+    first = in_a_thread(portal.close)
+    assert is_winding_up.wait(WITHIN)
+    second = in_a_thread(portal.close)
+    assert not second.done()
+    may_end.set()
+    for closing in (first, second):
+        closing.result(WITHIN)
+        assert ended == ["the last thing"]
+
+
 def test_the_last_thing_runs_on_the_loop_and_only_where_it_ever_ran() -> None:
     ran: list[int] = []
 
@@ -261,86 +200,3 @@ def test_a_last_thing_that_fails_is_told_and_the_thread_ends_all_the_same() -> N
     with pytest.raises(ValueError, match="the last straw"):
         portal.close()
     assert set(threading.enumerate()) <= before
-
-
-# ---- iterating
-
-
-def test_a_source_advances_only_when_it_is_stepped(portal: Portal) -> None:
-    source = Numbers()
-    numbers = portal.iterate(source())
-    assert source.given == 0
-    assert [next(numbers), next(numbers)] == [1, 2]
-    assert source.given == 2
-
-
-def test_a_source_that_ends_or_fails_does_so_for_its_reader(portal: Portal) -> None:
-    async def some() -> AsyncGenerator[int | None, None]:
-        yield None
-        yield 0
-        raise KeyError("x")
-
-    numbers = portal.iterate(some())
-    assert [next(numbers), next(numbers)] == [None, 0]
-    with pytest.raises(KeyError):
-        next(numbers)
-    assert list(numbers) == []
-
-
-def test_leaving_the_iteration_closes_the_source_at_once(portal: Portal) -> None:
-    source = Numbers()
-    for number in portal.iterate(source()):
-        if number == 2:
-            break
-    assert source.closed.is_set()
-
-
-def test_a_half_read_source_in_a_cycle_is_closed_by_the_garbage_collector(portal: Portal) -> None:
-    source = half_read_in_a_cycle(portal)
-    gc.collect()
-    assert source.closed.wait(WITHIN)
-
-
-def test_it_may_be_collected_on_the_loops_own_thread(portal: Portal) -> None:
-    source = Numbers()
-    box = [portal.iterate(source())]
-    next(box[0])
-
-    async def drop() -> None:
-        box.clear()
-
-    in_a_thread(portal.run, drop).result(WITHIN)
-    assert source.closed.wait(WITHIN)
-
-
-def test_it_may_be_collected_in_the_middle_of_another_call(monkeypatch: pytest.MonkeyPatch) -> None:
-    portal = Portal()  # not the fixture's: where this goes wrong, closing it would wait for ever
-    source = half_read_in_a_cycle(portal)
-    plain_getpid = os.getpid
-
-    def getpid() -> int:  # the collector may run at any moment: here it does while the portal looks at itself
-        gc.collect()
-        return plain_getpid()
-
-    monkeypatch.setattr(os, "getpid", getpid)
-    assert in_a_thread(portal.run, double, 1).result(WITHIN) == 2
-    assert source.closed.wait(WITHIN)
-    portal.close()
-
-
-def half_read_in_a_cycle(portal: Portal) -> Numbers:
-    source = Numbers()
-    cycle: list[Any] = [portal.iterate(source())]
-    next(cycle[0])
-    cycle.append(cycle)
-    return source
-
-
-def test_closing_the_portal_closes_half_read_sources(portal: Portal) -> None:
-    source = Numbers()
-    numbers = portal.iterate(source())
-    next(numbers)
-    portal.close()
-    assert source.closed.is_set()
-    with pytest.raises(ClientStateError, match="closed"):
-        next(numbers)

@@ -135,7 +135,7 @@ def test_the_tree_drawn_at_the_top_names_every_error() -> None:
 
 @pytest.mark.parametrize("name", errors.__all__)
 @pytest.mark.parametrize("copied", [lambda e: pickle.loads(pickle.dumps(e)), copy.copy], ids=["pickle", "copy"])
-def test_an_error_survives_the_way_between_processes(name: str, copied: Any) -> None:
+def test_l11_an_error_survives_the_way_between_processes(name: str, copied: Any) -> None:
     error = example_of(name)
     twin = copied(error)
     assert type(twin) is type(error)
@@ -143,7 +143,7 @@ def test_an_error_survives_the_way_between_processes(name: str, copied: Any) -> 
     assert vars(twin) == vars(error)
 
 
-def test_a_file_error_keeps_its_errno_between_processes() -> None:
+def test_l11_a_file_error_keeps_its_errno_between_processes() -> None:
     error = errors.LocalFileError("no room", call_id="call_1", path="x.mp3")
     error.errno = 28
     assert pickle.loads(pickle.dumps(error)).errno == 28

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import gc
 import gzip
 import logging
 import pickle
@@ -318,8 +319,9 @@ async def test_m06_the_warning_of_a_client_left_open_holds_no_secret(world: Worl
         warnings.simplefilter("always")
         client = world.client()
         await client.get_call(ID)
-        client._transport._sessions.__del__()
-        await client.aclose()
+        del client
+        gc.collect()
+        await asyncio.sleep(0)
     texts = [str(warning.message) + repr(warning.source) for warning in seen]
     assert len(texts) == 1
     assert KEY not in texts[0]

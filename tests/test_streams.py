@@ -8,7 +8,6 @@ import pytest
 from audio import recording
 from raw_server import Answer, Request, answer
 from storage_server import (
-    FRESH,
     MP3,
     OTHER,
     TAG,
@@ -26,7 +25,6 @@ from storage_server import (
 
 from krosai_calls import (
     Call,
-    CallsClient,
     ClientStateError,
     DownloadError,
     IntegrityError,
@@ -36,6 +34,9 @@ from krosai_calls import (
 )
 
 N = len(MP3)
+pytestmark = pytest.mark.usefixtures("both_clients")
+# A blocking call has no task that could be cancelled.
+awaiting_only = pytest.mark.parametrize("both_clients", ["awaiting"], indirect=True)
 
 
 async def heard(storage: Storage, call: Call | str | None = None) -> tuple[bytes, Exception | None]:
@@ -237,6 +238,7 @@ async def test_c13_leaving_a_stream_early_lets_go_of_its_connection(after: str) 
         assert not storage.client.transport._responses
 
 
+@awaiting_only
 async def test_k01_a_stream_that_is_cancelled_lets_go_of_its_connection() -> None:
     async with serving() as storage:
         storage.plan(cut(5000, "hang"))
@@ -249,6 +251,7 @@ async def test_k01_a_stream_that_is_cancelled_lets_go_of_its_connection() -> Non
         await storage.server.disconnected()
 
 
+@awaiting_only
 async def test_k06_closing_the_client_ends_a_stream() -> None:
     async with serving() as storage:
         storage.plan(cut(5000, "hang"))
@@ -260,46 +263,6 @@ async def test_k06_closing_the_client_ends_a_stream() -> None:
             got, error = await listening
         assert MP3.startswith(got)
         assert isinstance(error, ClientStateError)
-
-
-def block(storage: Storage, *, leave_after: int | None = None) -> tuple[bytes, list[StreamInterruptedError]]:
-    """What the blocking client's stream gives."""
-    got, errors = b"", []
-    with CallsClient("key", base_url=f"{storage.server.url}/v1") as client:
-        try:
-            with client.stream_recording(storage.call) as stream:
-                assert (stream.size_bytes, stream.content_type) == (N, "audio/mpeg")
-                for piece in stream:
-                    got += piece
-                    if leave_after is not None and len(got) >= leave_after:
-                        break
-        except StreamInterruptedError as error:
-            errors.append(error)
-    return got, errors
-
-
-async def test_the_blocking_clients_stream_is_mended_as_well() -> None:
-    async with serving() as storage:
-        storage.plan(cut(5000), status(403), cut(1000))
-        assert await asyncio.to_thread(block, storage) == (MP3, [])
-        assert storage.ranges == [None, "bytes=5000-", "bytes=5000-", "bytes=6000-"]
-        assert FRESH in {request.path for request in storage.server.requests}
-
-
-async def test_the_blocking_clients_stream_says_where_it_ends_short() -> None:
-    async with serving() as storage:
-        storage.etag = None
-        storage.plan(cut(5000))
-        got, (error,) = await asyncio.to_thread(block, storage)
-        assert (got, error.received, error.expected) == (MP3[:5000], 5000, N)
-
-
-async def test_the_blocking_clients_stream_can_be_left_early() -> None:
-    async with serving() as storage:
-        storage.plan(cut(5000, "hang"))
-        got, errors = await asyncio.to_thread(block, storage, leave_after=1)
-        assert (MP3.startswith(got), errors) == (True, [])
-        await storage.server.disconnected()
 
 
 async def test_a_stream_of_unknown_length_is_refused_before_its_first_byte() -> None:
