@@ -53,8 +53,12 @@ class CallsClient:
     """KrosAI's Calls API, for scripts and notebooks.
 
     Each verb runs the very coroutine of ``AsyncCallsClient``, which documents it, on an event loop in a thread of
-    its own; so it works inside a running loop too, and from any thread. Callbacks run on the loop's thread and
-    must not call the client.
+    its own; so it works inside a running loop too, and from any thread. ``progress`` and ``on_event`` are called on
+    the loop's thread: they hold everything up while they run, and must not call the client.
+
+    The thread starts with the first call and ends with ``close``, with the client or with the process. Where one
+    thread closes the client, what others wait for ends with ``ClientStateError``. Ctrl-C cancels the call that is
+    waited for, gives it up to five seconds to tidy up, and is raised.
 
     Args:
         api_key: The key; else the environment's ``KROSAI_API_KEY``.
