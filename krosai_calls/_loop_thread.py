@@ -139,21 +139,32 @@ class LoopThread:
             job.start()
 
     def _serve(self) -> None:
-        self._loop.set_default_executor(_Executor(thread_name_prefix=f"{self._thread.name}-worker"))
+        # It ends as asyncio.run does, but for one thing: that ends the executor from one more thread, which cannot
+        # be had at the end of the process.
+        executor = _Executor(thread_name_prefix=f"{self._thread.name}-worker")
+        self._loop.set_default_executor(executor)
         try:
-            # Leaving the runner cancels what is left, closes async generators and the executor.
-            with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
-                # A callback may have stopped the loop, or left it, in a task that is nobody's job.
-                with contextlib.suppress(SystemExit, KeyboardInterrupt):
-                    runner.get_loop().run_forever()
-                self._is_ending = True
-                runner.run(self._wind_up())
+            # A callback may have stopped the loop, or left it, in a task that is nobody's job.
+            with contextlib.suppress(SystemExit, KeyboardInterrupt):
+                self._loop.run_forever()
+            self._is_ending = True
+            self._loop.run_until_complete(self._wind_up())
+            executor.shutdown()
         finally:
+            self._loop.close()
             # Whoever handed over a coroutine while the loop was winding up would wait for ever.
             for job in tuple(self._waiting):
                 job.give_up()
 
     async def _wind_up(self) -> None:
+        await self._end_gently()
+        rest = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in rest:
+            task.cancel()
+        await asyncio.gather(*rest, return_exceptions=True)
+        await self._loop.shutdown_asyncgens()
+
+    async def _end_gently(self) -> None:
         try:
             if self._last is not None:
                 await asyncio.wait_for(self._last(), CLEAN_UP_SECONDS)
@@ -162,7 +173,7 @@ class LoopThread:
         tasks = [job.task for job in tuple(self._waiting) if job.task is not None]
         if self._last is not None and tasks:
             await asyncio.wait(tasks, timeout=GRACE_SECONDS)
-        # Each from the outside in; the runner would close all the generators that they are made of at once.
+        # Each from the outside in; in the end all generators that they are made of are closed at once.
         for manager in tuple(self._entered):
             with contextlib.suppress(Exception):
                 await asyncio.wait_for(manager.__aexit__(None, None, None), CLEAN_UP_SECONDS)

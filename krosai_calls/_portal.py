@@ -26,7 +26,7 @@ U = TypeVar("U")
 T_co = TypeVar("T_co", covariant=True)
 
 # How long the end of the process waits for the loop's.
-EXIT_SECONDS = 0.8
+EXIT_SECONDS = 0.5
 
 
 class Source(Protocol[T_co]):
@@ -271,4 +271,4 @@ def _runs_a_loop() -> bool:
 def _let_the_process_end() -> None:
     """Give way to the end of the process where that has begun: a daemon thread's error would only be noise."""
     if threading.current_thread().daemon and not threading.main_thread().is_alive():
-        time.sleep(2 * EXIT_SECONDS)
+        time.sleep(4 * EXIT_SECONDS)

@@ -40,7 +40,7 @@ def _documented_by(twin: type) -> Callable[[type[C]], type[C]]:
 
     def document(client: type[C]) -> type[C]:
         for name, verb in vars(client).items():
-            words = getattr(getattr(twin, name, None), "__doc__", None)
+            words = getattr(twin, name).__doc__ if hasattr(twin, name) else None
             if words and not name.startswith("_"):
                 verb.__doc__ = words.replace("contextlib.aclosing", "contextlib.closing")
         return client
@@ -53,8 +53,8 @@ class CallsClient:
     """KrosAI's Calls API, for scripts and notebooks.
 
     Each verb runs the very coroutine of ``AsyncCallsClient``, which documents it, on an event loop in a thread of
-    its own; so it works inside a running loop too, and from any thread. ``progress`` and ``on_event`` are called on
-    the loop's thread: they hold everything up while they run, and must not call the client.
+    its own; so it works inside a running loop too, and from any thread. ``progress`` and ``on_event`` are called
+    on the loop's thread: they hold everything up while they run, and must not call the client.
 
     The thread starts with the first call and ends with ``close``, with the client or with the process. Where one
     thread closes the client, what others wait for ends with ``ClientStateError``. Ctrl-C cancels the call that is

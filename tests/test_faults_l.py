@@ -235,15 +235,22 @@ def test_l07_a_loop_that_a_callback_stops_ends_every_call_and_says_so_from_then_
     client.close()
 
 
-def test_l07_a_callback_that_exits_ends_the_caller_as_it_would_end_a_script(server: RawServer) -> None:
-    def leave(event: Event) -> None:
-        raise SystemExit(7)
+def test_l07_a_callback_that_exits_ends_the_caller_as_it_would_end_a_script_and_not_the_loop(
+    server: RawServer,
+) -> None:
+    leaves = threading.Event()
 
-    client = client_of(server, on_event=leave)
-    with pytest.raises(SystemExit) as raised:
-        in_a_thread(client.get_call, "a")
+    def leave(event: Event) -> None:
+        if leaves.is_set():
+            raise SystemExit(7)
+
+    with client_of(server, on_event=leave) as client:
+        leaves.set()
+        with pytest.raises(SystemExit) as raised:
+            in_a_thread(client.get_call, "a")
+        leaves.clear()
+        assert in_a_thread(client.get_call, "b").id == "b"
     assert raised.value.code == 7
-    client.close()
 
 
 def test_l10_a_call_that_is_cancelled_on_the_loop_is_an_error_and_never_none(server: RawServer) -> None:

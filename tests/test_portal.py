@@ -176,6 +176,49 @@ def test_closing_from_two_threads_at_once_waits_in_both_and_breaks_nothing_off()
         assert ended == ["the last thing"]
 
 
+def test_a_call_that_the_last_thing_tells_to_end_may_do_so_and_is_not_cancelled() -> None:
+    ends, begun = asyncio.Event(), threading.Event()
+
+    async def last() -> None:
+        ends.set()
+
+    async def job() -> str:
+        begun.set()
+        await ends.wait()
+        for _ in range(100):
+            await asyncio.sleep(0)
+        return "to the end"
+
+    portal = Portal(last=last)
+    answer = in_a_thread(portal.run, job)
+    assert begun.wait(WITHIN)
+    portal.close()
+    assert answer.result(WITHIN) == "to the end"
+
+
+def test_nothing_begins_on_a_loop_that_winds_up() -> None:
+    is_winding_up, may_end, begun = (threading.Event() for _ in range(3))
+
+    async def last() -> None:
+        is_winding_up.set()
+        await asyncio.to_thread(may_end.wait, WITHIN)
+
+    async def stop() -> None:
+        asyncio.get_running_loop().stop()
+
+    async def late() -> None:
+        begun.set()
+
+    portal = Portal(last=last)
+    portal.run(stop)
+    assert is_winding_up.wait(WITHIN)
+    with pytest.raises(ClientStateError):
+        in_a_thread(portal.run, late).result(WITHIN)
+    assert not begun.is_set()
+    may_end.set()
+    portal.close()
+
+
 def test_the_last_thing_runs_on_the_loop_and_only_where_it_ever_ran() -> None:
     ran: list[int] = []
 

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from portal_jobs import WITHIN, Numbers, double, in_a_thread, late_ctrl_c
 
+from krosai_calls import _loop_thread
 from krosai_calls._portal import Portal
 from krosai_calls.errors import ClientStateError
 
@@ -75,7 +76,10 @@ def test_it_may_be_collected_on_the_loops_own_thread(portal: Portal) -> None:
     assert source.closed.wait(WITHIN)
 
 
-async def test_it_may_be_collected_in_another_loops_thread_without_holding_that_loop_up(portal: Portal) -> None:
+async def test_it_may_be_collected_in_another_loops_thread_without_holding_that_loop_up(
+    portal: Portal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_loop_thread, "CLEAN_UP_SECONDS", 10 * WITHIN)  # whoever waits, waits for the source
     may_close, closed = threading.Event(), threading.Event()
 
     async def source() -> AsyncGenerator[int, None]:
