@@ -21,7 +21,7 @@ from archive_torture import killed, run_program
 from archive_world import DAY, ArchiveWorld, serving
 from raw_server import Answer
 
-from krosai_calls import ArchiveError, catalog
+from krosai_calls import ArchiveError, ArchiveReport, catalog
 
 kills = pytest.mark.skipif(not hasattr(os, "fork"), reason="it forks, and kills by SIGKILL: Linux and macOS")
 

@@ -121,8 +121,12 @@ async def test_a_span_of_thirty_days_moves_on_for_next_to_nothing(world: Archive
         assert world.api_requests <= 3
 
 
-@pytest.mark.parametrize("upper", UPPER)
-@pytest.mark.parametrize("lower", LOWER)
+READINGS = [(lower, "inclusive") for lower in LOWER] + [
+    ("inclusive", upper) for upper in UPPER if upper != "inclusive"
+]
+
+
+@pytest.mark.parametrize(("lower", "upper"), [*READINGS, ("ignored", "ignored"), ("by day", "by earlier day")])
 async def test_however_a_service_reads_the_bounds_nothing_is_lost(
     world: ArchiveWorld, tmp_path: Path, lower: str, upper: str
 ) -> None:
