@@ -63,6 +63,7 @@ LOWER: Mapping[str, Reading] = {
     "exclusive": lambda created, bound: created > bound,
     "by day": lambda created, bound: created.date() >= bound.date(),
     "by later day": lambda created, bound: created.date() > bound.date(),
+    "by another clock": lambda created, bound: created >= bound + 8 * HOUR,
     "ignored": lambda created, bound: True,
 }
 UPPER: Mapping[str, Reading] = {
@@ -70,6 +71,7 @@ UPPER: Mapping[str, Reading] = {
     "exclusive": lambda created, bound: created < bound,
     "by day": lambda created, bound: created.date() <= bound.date(),
     "by earlier day": lambda created, bound: created.date() < bound.date(),
+    "by another clock": lambda created, bound: created <= bound - 8 * HOUR,
     "ignored": lambda created, bound: True,
 }
 

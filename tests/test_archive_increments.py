@@ -170,7 +170,8 @@ async def test_a_live_call_that_has_ended_is_looked_at_again(world: ArchiveWorld
 
 
 async def test_the_words_of_a_live_call_are_taken_when_it_has_ended(world: ArchiveWorld, tmp_path: Path) -> None:
-    world.add_live("live", recording_url=True, transcript="[Agent]: Hel")
+    world.add_live("live", age=3 * HOUR, recording_url=True, transcript="[Agent]: Hel")
+    world.add_many(100, "above", age=HOUR, recording_url=None, transcript=None)
     await world.archive(tmp_path)
     world.pass_time(3 * DAY)
     world.add_many(200, "since", recording_url=None, transcript=None)
