@@ -79,7 +79,7 @@ class Walk:
     is_closed: bool = False
 
     def leads_on(self, moments: Iterable[datetime | None]) -> bool:
-        """Whether it goes on after a page with calls of these times: a look ahead ends behind its bounds."""
+        """Whether it goes on after a page with calls of these times; a look ahead ends where it has no bounds."""
         is_look_ahead = self.gap is None and not self.anchors
         return not is_look_ahead or any(moment in self.span for moment in moments if moment is not None)
 

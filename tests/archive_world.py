@@ -63,6 +63,7 @@ LOWER: Mapping[str, Reading] = {
     "exclusive": lambda created, bound: created > bound,
     "by day": lambda created, bound: created.date() >= bound.date(),
     "by later day": lambda created, bound: created.date() > bound.date(),
+    "by another clock": lambda created, bound: created >= bound + 8 * HOUR,
     "ignored": lambda created, bound: True,
 }
 UPPER: Mapping[str, Reading] = {
@@ -70,6 +71,7 @@ UPPER: Mapping[str, Reading] = {
     "exclusive": lambda created, bound: created < bound,
     "by day": lambda created, bound: created.date() <= bound.date(),
     "by earlier day": lambda created, bound: created.date() < bound.date(),
+    "by another clock": lambda created, bound: created <= bound - 8 * HOUR,
     "ignored": lambda created, bound: True,
 }
 
@@ -103,6 +105,7 @@ class ArchiveWorld:
         self.frames = 3
         self.sent_bytes = 0
         self.server = RawServer(self._handle)
+        self._ids: list[str] = []
         self._numbers: dict[str, int] = {}
         self._asked_before = 0
 
@@ -122,7 +125,9 @@ class ArchiveWorld:
             "recording_url": True,
             "transcript": f"[Agent]: This is {call_id}.",
         } | fields
-        self._numbers.setdefault(call_id, len(self._numbers))
+        if call_id not in self._numbers:
+            self._numbers[call_id] = len(self._ids)
+            self._ids.append(call_id)
         self.rows[call_id] = row
         return row
 
@@ -143,6 +148,10 @@ class ArchiveWorld:
     def end(self, call_id: str, **fields: Any) -> None:
         """A call ends now, and nothing has appeared of it yet."""
         self.rows[call_id] |= {"status": "completed", "completed_at": text_of(self.now), "duration": 60} | fields
+
+    def age_of_end(self, call_id: str) -> timedelta:
+        """How long ago a call ended."""
+        return self.now - datetime.fromisoformat(self.rows[call_id]["completed_at"])
 
     def pass_time(self, time: timedelta) -> None:
         self.now += time
@@ -171,9 +180,12 @@ class ArchiveWorld:
     @property
     def fetched(self) -> list[str]:
         """The calls whose recordings were asked of storage, in order."""
-        names = {number: call_id for call_id, number in self._numbers.items()}
-        paths = [request.path for request in self.requests if kind_of(request) == "storage"]
-        return [names[int(path.removeprefix("/storage/").removesuffix(".mp3"))] for path in paths]
+        return [self.call_of(request) for request in self.requests if kind_of(request) == "storage"]
+
+    def call_of(self, request: Request) -> str:
+        """The call whose recording a request to storage is for."""
+        number = int(request.path.removeprefix("/storage/").removesuffix(".mp3"))
+        return self._ids[number]
 
     def forget(self) -> None:
         """Count from here on."""
@@ -249,11 +261,10 @@ class ArchiveWorld:
         return row | {"recording_url": f"{place}?signature=CANARYSIG{len(self.server.requests)}"}
 
     def _recording(self, request: Request) -> Answer:
-        number = int(request.path.removeprefix("/storage/").removesuffix(".mp3"))
-        call_id = next(call_id for call_id, known in self._numbers.items() if known == number)
+        call_id = self.call_of(request)
         if call_id in self.storage_answers:
             return self.storage_answers[call_id]
-        body, tag = self.body_of(call_id), f'"{number}"'
+        body, tag = self.body_of(call_id), f'"{self._numbers[call_id]}"'
         found = re.fullmatch(r"bytes=(\d+)-", "".join(request.values("range")))
         start = int(found[1]) if found and request.values("if-range") in ([], [tag]) else 0
         self.sent_bytes += len(body) - start

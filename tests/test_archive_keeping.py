@@ -228,13 +228,13 @@ async def test_an_open_call_whose_id_is_part_of_no_path_is_listed(world: Archive
 async def test_timelines_are_fetched_once_and_again_while_a_call_goes_on(
     world: ArchiveWorld, tmp_path: Path
 ) -> None:
-    world.add_many(5, age=3 * DAY)
+    world.add_many(80, age=3 * DAY, recording_url=None, transcript=None)
     world.add_live("live")
     await world.archive(tmp_path)
     world.forget()
     await world.archive(tmp_path, events=True)
-    assert world.asked["events"] == 6
-    assert len(rows_in(tmp_path, "SELECT * FROM events")) == 6
+    assert world.asked["events"] == 81
+    assert len(rows_in(tmp_path, "SELECT * FROM events")) == 81
     world.forget()
     await world.archive(tmp_path, events=True)
     assert world.asked["events"] == 1

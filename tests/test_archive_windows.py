@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -10,6 +11,9 @@ from typing import Any
 import pytest
 from archive_folder import rows_in, states_in
 from archive_world import DAY, HOUR, LOWER, MINUTE, UPPER, ArchiveWorld, serving
+from raw_server import answer
+
+from krosai_calls import ArchiveReport
 
 NO_FILES: dict[str, Any] = {"recording_url": None, "transcript": None}
 
@@ -65,9 +69,55 @@ async def test_the_counts_hold_when_a_call_comes_into_the_scope(world: ArchiveWo
     await world.archive(tmp_path)
     world.pass_time(HOUR)
     world.end("live", recording_url=True, transcript="[Agent]: hi")
+    world.add("just ended", age=MINUTE, **NO_FILES)
     report = await world.archive(tmp_path, status="completed")
-    assert (report.recordings_saved, report.recordings_present, report.recordings_pending) == (1, 0, 0)
-    assert (report.transcripts_saved, report.transcripts_present, report.transcripts_pending) == (1, 0, 0)
+    assert (report.recordings_saved, report.recordings_present, report.recordings_pending) == (1, 0, 1)
+    assert (report.transcripts_saved, report.transcripts_present, report.transcripts_pending) == (1, 0, 1)
+
+
+async def test_no_count_is_below_nothing_where_a_service_gives_more_than_was_asked_for(
+    world: ArchiveWorld, tmp_path: Path
+) -> None:
+    world.lower = LOWER["ignored"]
+    world.add_live("live", age=2 * HOUR)
+    await world.archive(tmp_path)
+    world.end("live", recording_url=True)
+    report = await world.archive(tmp_path, from_date=world.now - HOUR)
+    assert report.recordings_pending == 0
+
+
+async def test_open_calls_are_not_listed_once_more_where_they_were_shown(
+    world: ArchiveWorld, tmp_path: Path
+) -> None:
+    world.lower, world.upper = LOWER["ignored"], UPPER["ignored"]
+    world.add_many(300, age=DAY, **NO_FILES)
+    for number in range(3):
+        world.add_live(f"live_{number}", age=9 * DAY)
+    await world.archive(tmp_path)
+    world.forget()
+    await world.archive(tmp_path)
+    assert world.api_requests <= 4
+
+
+async def test_what_two_walks_show_is_fetched_and_counted_once(world: ArchiveWorld, tmp_path: Path) -> None:
+    world.lower = LOWER["by another clock"]
+    world.add_many(20, age=2 * HOUR, **NO_FILES)
+    await world.archive(tmp_path)
+    world.pass_time(DAY)
+    world.forget()
+    world.add("new", transcript=None)
+    is_shown_again = asyncio.Event()
+    world.storage_answers["new"] = answer(
+        200, world.body_of("new"), content_type="audio/mpeg", gate=is_shown_again
+    )
+
+    def look(report: ArchiveReport) -> None:
+        if report.calls_seen > 20:
+            asyncio.get_running_loop().call_soon(is_shown_again.set)
+
+    report = await world.archive(tmp_path, progress=look)
+    assert world.asked == {"list": 2, "storage": 1}
+    assert (report.recordings_saved, report.recordings_present) == (1, 0)
 
 
 WINDOWS = {
@@ -121,8 +171,12 @@ async def test_a_span_of_thirty_days_moves_on_for_next_to_nothing(world: Archive
         assert world.api_requests <= 3
 
 
-@pytest.mark.parametrize("upper", UPPER)
-@pytest.mark.parametrize("lower", LOWER)
+READINGS = [(lower, "inclusive") for lower in LOWER] + [
+    ("inclusive", upper) for upper in UPPER if upper != "inclusive"
+]
+
+
+@pytest.mark.parametrize(("lower", "upper"), [*READINGS, ("ignored", "ignored"), ("by day", "by earlier day")])
 async def test_however_a_service_reads_the_bounds_nothing_is_lost(
     world: ArchiveWorld, tmp_path: Path, lower: str, upper: str
 ) -> None:
@@ -134,8 +188,8 @@ async def test_however_a_service_reads_the_bounds_nothing_is_lost(
     expected = set(world.rows)
     assert ids_in(tmp_path) == expected
     for night in range(3):
-        world.pass_time(DAY)
-        world.add_many(60, f"night {night}", age=MINUTE, apart=20 * MINUTE, **NO_FILES)
+        world.pass_time(3 * HOUR)
+        world.add_many(60, f"night {night}", age=MINUTE, **NO_FILES)
         world.add_live(f"live.{night}", age=2 * HOUR)
         await world.archive(tmp_path)
         assert ids_in(tmp_path) == set(world.rows)

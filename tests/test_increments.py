@@ -247,6 +247,12 @@ def test_a_walk_that_was_cut_short_covers_what_its_order_tells(hours: list[float
     assert progress.covered(is_complete=False) == expected
 
 
+def test_an_order_that_is_barely_one_tells_nothing_of_what_is_above_it() -> None:
+    walk = walk_of(span(0, 200), ALL, known(0), known(200))
+    progress = after(Progress(walk), 90, 100, 10, 99, *range(11, 30))
+    assert progress.covered(is_complete=False) is None
+
+
 def test_calls_within_a_minute_tell_nothing_of_what_is_above_them() -> None:
     walk = walk_of(span(0, 6), ALL, known(0), known(6))
     progress = after(Progress(walk), *(1 + n / 10_000 for n in range(50)))

@@ -48,7 +48,7 @@ def test_the_first_two_shell_blocks_are_one_command_each() -> None:
     # .ci/run takes them from here and runs them word for word in a fresh environment.
     assert [text.count("\n") for text in SHELL[:2]] == [1, 1]
     assert "krosai-calls --sandbox archive ./calls" in SHELL[0]
-    assert SHELL[1].rstrip().endswith("pytest")
+    assert SHELL[1].rstrip().endswith("pytest -n auto")
 
 
 def test_the_main_job_leaves_recordings_transcripts_and_a_catalogue(tmp_path: Path) -> None:
