@@ -61,8 +61,13 @@ def ours(url: str, key: str, folder: Path, watch: Stopwatch) -> int:
     return asyncio.run(archived())
 
 
-def sequential(url: str, key: str, folder: Path, watch: Stopwatch) -> int:
-    """What one writes first: requests, one after another; a file that is there is not fetched again."""
+def by_the_documents(url: str, key: str, folder: Path, watch: Stopwatch) -> int:
+    """What one writes first: requests, one after another, and for each recording a link from its endpoint."""
+    return sequential(url, key, folder, watch, asks_for_links=True)
+
+
+def sequential(url: str, key: str, folder: Path, watch: Stopwatch, *, asks_for_links: bool = False) -> int:
+    """Requests, one after another, by the links in the list's rows; a file that is there is not fetched again."""
     import requests
 
     files = 0
@@ -74,18 +79,18 @@ def sequential(url: str, key: str, folder: Path, watch: Stopwatch) -> int:
             answer.raise_for_status()
             return answer
 
-        def get_page(offset: int) -> Any:
-            page = f"{url}/calls?limit={PAGE_SIZE}&offset={offset}"
-            return get(page, headers={"x-api-key": key}).json()
+        def ask(what: str) -> Any:
+            return get(f"{url}/calls{what}", headers={"x-api-key": key}).json()
 
-        for call in _calls_of(get_page):
+        for call in _calls_of(lambda offset: ask(f"?limit={PAGE_SIZE}&offset={offset}")):
             target = _target(folder, call)
             if call["transcript"]:
                 target.with_suffix(".txt").write_text(call["transcript"])
             if call["recording_url"]:
                 files += 1
                 if not target.exists():
-                    with get(call["recording_url"], stream=True) as answer, target.open("wb") as file:
+                    link = ask(f"/{call['id']}/recording")["recording_url"] if asks_for_links else call["recording_url"]
+                    with get(link, stream=True) as answer, target.open("wb") as file:
                         for chunk in answer.iter_content(2**16):
                             file.write(chunk)
     return files
@@ -139,7 +144,8 @@ def _target(folder: Path, call: Any) -> Path:
 
 ARCHIVISTS: dict[str, Callable[[str, str, Path, Stopwatch], int]] = {
     "krosai": ours,
-    "requests": sequential,
+    "requests": by_the_documents,
+    "requests, rows": sequential,
     "curl + aria2": curl_and_aria2,
 }
 
