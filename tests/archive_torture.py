@@ -223,7 +223,7 @@ async def killed(seed: int, folder: Path, *, calls: int = 300) -> Story:
             world.rows[f"call_{number}"]["transcript"] = f"[Agent]: {number}"
         needed = sum(len(world.body_of(call_id)) for call_id in world.rows)
         for _ in range(KILLS):
-            goal = len(world.server.requests) + random.randint(2, 2 * calls // KILLS)
+            goal = len(world.server.requests) + random.randint(2, calls // KILLS)
             story.runs.append(await lane(world.server.received(goal)))
             story.problems += _broken(world, folder / "a")
         story.runs.append(await lane(None))
