@@ -89,7 +89,11 @@ def sequential(url: str, key: str, folder: Path, watch: Stopwatch, *, asks_for_l
             if call["recording_url"]:
                 files += 1
                 if not target.exists():
-                    link = ask(f"/{call['id']}/recording")["recording_url"] if asks_for_links else call["recording_url"]
+                    link = (
+                        ask(f"/{call['id']}/recording")["recording_url"]
+                        if asks_for_links
+                        else call["recording_url"]
+                    )
                     with get(link, stream=True) as answer, target.open("wb") as file:
                         for chunk in answer.iter_content(2**16):
                             file.write(chunk)

@@ -73,9 +73,8 @@ def checked_max_items(max_items: int | None) -> int | None:
     return max_items
 
 
-def archive_limits(max_bytes: int | None, max_seconds: float | None) -> dict[str, Any]:
+def archive_limits(**limits: float | None) -> dict[str, Any]:
     """The limits of an archive run, by name, if they can be ones."""
-    limits = {"max_bytes": max_bytes, "max_seconds": max_seconds}
     for name, most in limits.items():
         is_number = isinstance(most, int | float) and not isinstance(most, bool)
         if most is not None and not (is_number and 0 < most < math.inf):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
 from pathlib import Path
 from types import TracebackType
@@ -19,7 +19,14 @@ from attrs import field, frozen
 
 from krosai_calls._json import encode_json
 from krosai_calls._names import recording_name, safe_name, transcript_name
-from krosai_calls._prospects import Prospect, State, next_state, recording_prospect, transcript_prospect
+from krosai_calls._prospects import (
+    STILL_COMING,
+    Prospect,
+    State,
+    next_state,
+    recording_prospect,
+    transcript_prospect,
+)
 from krosai_calls._text import storable, without_query
 from krosai_calls.models import Call, CallEvent
 from krosai_calls.transcripts import parse_transcript
@@ -66,6 +73,21 @@ class Saved:
     changes: Changes = field(factory=Counter)
 
 
+@frozen
+class Look:
+    """A look at calls.
+
+    Attributes:
+        now: When it is, aware.
+        still_coming: For how long after a call what it leaves behind may still appear.
+        with_events: Whether timelines are wanted, too.
+    """
+
+    now: datetime
+    still_coming: timedelta = STILL_COMING
+    with_events: bool = False
+
+
 def key_of(call_id: str) -> str:
     """A call's id as the catalogue has it: one that no database can hold in a rendering that is its own."""
     return call_id if storable(call_id) == call_id else safe_name(call_id)
@@ -75,9 +97,7 @@ def save_calls(
     connection: sqlite3.Connection,
     calls: Iterable[Call],
     directory: Path,
-    now: datetime,
-    *,
-    with_events: bool = False,
+    look: Look,
 ) -> Saved:
     """Write calls down, and what is wanted of them, before anything of it is asked for.
 
@@ -85,8 +105,7 @@ def save_calls(
         connection: The catalogue.
         calls: The calls; of those with the same id the last one counts.
         directory: The archive's folder: what is said to be saved and is not there is wanted again.
-        now: The present, aware.
-        with_events: Whether timelines are wanted, too.
+        look: When they were looked at, and for what.
     """
     by_id = {key_of(call.id): call for call in calls}
     rows = {call_id: _row(call_id, call) for call_id, call in by_id.items()}
@@ -102,7 +121,7 @@ def save_calls(
         }
         retold = {call_id: by_id[call_id] for call_id, kind in news if kind == TRANSCRIPT}
         _save_turns(connection, retold, known.keys())
-        to_do, changes = _save_states(connection, by_id, news, directory, now, with_events=with_events)
+        to_do, changes = _save_states(connection, by_id, news, directory, look)
     updated = sum(known[call_id][0] != row[-1] for call_id, row in rows.items() if call_id in known)
     return Saved(len(rows) - len(known), updated, to_do, changes)
 
@@ -150,9 +169,7 @@ def _save_states(
     calls: Mapping[str, Call],
     news: set[tuple[str, str]],
     directory: Path,
-    now: datetime,
-    *,
-    with_events: bool,
+    look: Look,
 ) -> tuple[dict[str, frozenset[str]], Changes]:
     before: dict[tuple[str, str], State] = {
         (call_id, kind): State(state)
@@ -164,14 +181,14 @@ def _save_states(
     dropped: list[tuple[str, str]] = []
     for call_id, call in calls.items():
         kinds = set()
-        for kind, path, prospect in _expected(call, now, with_events=with_events):
+        for kind, path, prospect in _expected(call, look):
             was = before.get((call_id, kind))
             is_lost = was is State.SAVED and path is not None and not (directory / path).is_file()
             # A recording is kept as it was first heard; a transcript may be corrected.
             is_renewed = (call_id, kind) in news and (kind == TRANSCRIPT or was is State.GONE)
             state = next_state(prospect, was, is_old=is_lost or is_renewed)
             if state is not None:
-                written.append((call_id, kind, state.value, path, as_text(now)))
+                written.append((call_id, kind, state.value, path, as_text(look.now)))
             elif was is not None:
                 dropped.append((call_id, kind))
             if state in (State.WANTED, State.FAILED):
@@ -183,11 +200,12 @@ def _save_states(
     return to_do, changes
 
 
-def _expected(call: Call, now: datetime, *, with_events: bool) -> Iterator[tuple[str, str | None, Prospect]]:
+def _expected(call: Call, look: Look) -> Iterator[tuple[str, str | None, Prospect]]:
     """What a call leaves behind: its kind, its place in the folder, and what can be expected of it."""
-    yield RECORDING, recording_name(call.id, call.created_at), recording_prospect(call, now)
-    yield TRANSCRIPT, transcript_name(call.id, call.created_at), transcript_prospect(call, now)
-    if with_events:
+    times = look.now, look.still_coming
+    yield RECORDING, recording_name(call.id, call.created_at), recording_prospect(call, *times)
+    yield TRANSCRIPT, transcript_name(call.id, call.created_at), transcript_prospect(call, *times)
+    if look.with_events:
         yield EVENTS, None, Prospect.READY
 
 

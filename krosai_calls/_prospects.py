@@ -61,33 +61,36 @@ def next_state(prospect: Prospect, was: State | None, *, is_old: bool = False) -
             return None
 
 
-def recording_prospect(call: Call, now: datetime) -> Prospect:
+def recording_prospect(call: Call, now: datetime, still_coming: timedelta = STILL_COMING) -> Prospect:
     """What can be expected of a call's recording.
 
     Args:
         call: The call as last seen.
         now: The present, aware.
+        still_coming: For how long after the call it may still appear.
     """
-    return Prospect.READY if call.has_recording else _prospect(call, now)
+    return Prospect.READY if call.has_recording else _prospect(call, now, still_coming)
 
 
-def transcript_prospect(call: Call, now: datetime) -> Prospect:
+def transcript_prospect(call: Call, now: datetime, still_coming: timedelta = STILL_COMING) -> Prospect:
     """What can be expected of a call's transcript; while the call goes on it may still grow.
 
     Args:
         call: The call as last seen.
         now: The present, aware.
+        still_coming: For how long after the call it may still appear.
     """
-    return Prospect.READY if call.transcript and not has_status(call, _LIVE) else _prospect(call, now)
+    is_there = call.transcript and not has_status(call, _LIVE)
+    return Prospect.READY if is_there else _prospect(call, now, still_coming)
 
 
-def _prospect(call: Call, now: datetime) -> Prospect:
+def _prospect(call: Call, now: datetime, still_coming: timedelta = STILL_COMING) -> Prospect:
     if not call.has_ended:
         return Prospect.PENDING
     if has_status(call, _NEVER_CONNECTED):
         return Prospect.NEVER
     ended = call.completed_at or call.created_at
-    return Prospect.PENDING if ended is None or now - ended < STILL_COMING else Prospect.GONE
+    return Prospect.PENDING if ended is None or now - ended < still_coming else Prospect.GONE
 
 
 def urgency(call: Call, now: datetime) -> float:

@@ -65,6 +65,7 @@ class ArchiveOrder:
         progress: Called with the report so far whenever it has changed, on the loop's thread.
         max_bytes: Bytes of recordings after which no further one is begun; None for no limit.
         max_seconds: Seconds after which the run ends; None for no limit.
+        late_hours: For how long after a call its recording and transcript may still appear.
         dry_run: Whether it is only foreseen what a run would do.
         repair: What a verification has found: only what is missing or damaged is fetched, and what was left.
         clock: Tells the present, aware.
@@ -78,6 +79,7 @@ class ArchiveOrder:
     progress: ArchiveProgress | None = None
     max_bytes: int | None = None
     max_seconds: float | None = None
+    late_hours: float = 24.0
     dry_run: bool = False
     repair: VerifyReport | None = None
     clock: Callable[[], datetime] = present

@@ -11,9 +11,9 @@ from __future__ import annotations
 import asyncio
 import errno
 import math
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing, suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from attrs import frozen
@@ -211,7 +211,7 @@ class _Run:
             await self._catalog.cover(self._scope, span)
 
     async def _take_in(self, page: ListedPage, progress: Progress) -> AsyncGenerator[_Job, None]:
-        saved = await self._catalog.save_calls(page.calls, with_events=self._order.events)
+        saved = await self._save(page.calls)
         self._tally.saw(page, saved)
         if page.is_vouched:
             progress.note((key_of(call.id), call.created_at) for call in page.calls)
@@ -229,6 +229,10 @@ class _Run:
 
     def _place(self, job: _Job) -> float:
         return urgency(job.call, self._order.clock()) if job.call and job.kind == RECORDING else math.inf
+
+    async def _save(self, calls: Sequence[Call]) -> Saved:
+        still_coming = timedelta(hours=self._order.late_hours)
+        return await self._catalog.save_calls(calls, still_coming=still_coming, with_events=self._order.events)
 
     # --- Doing it ------------------------------------------------------------------------------------------
 
@@ -270,7 +274,7 @@ class _Run:
             for kind in (RECORDING, TRANSCRIPT, EVENTS):
                 await self._note(call_id, kind, Outcome(state=State.GONE), only_open=True)
             return
-        saved = await self._catalog.save_calls([call], with_events=self._order.events)
+        saved = await self._save([call])
         self._tally.saw(ListedPage((call,), None), saved)
         for job in self._jobs_for(call, saved):
             await self._do(job)

@@ -13,16 +13,17 @@ import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Concatenate, ParamSpec, TypeVar
 
 from krosai_calls import _holdings, _scope
 from krosai_calls._findings import Finding
-from krosai_calls._holdings import Changes, Outcome, Saved, as_text
+from krosai_calls._holdings import Changes, Look, Outcome, Saved, as_text
 from krosai_calls._increments import Span
 from krosai_calls._json import encode_json
+from krosai_calls._prospects import STILL_COMING
 from krosai_calls._repairing import mark_wanted
 from krosai_calls._schema import migrate
 from krosai_calls._scope import Plan, Scope
@@ -80,9 +81,12 @@ class Catalog:
         finally:
             self._thread.shutdown()
 
-    async def save_calls(self, calls: Sequence[Call], *, with_events: bool = False) -> Saved:
+    async def save_calls(
+        self, calls: Sequence[Call], *, still_coming: timedelta = STILL_COMING, with_events: bool = False
+    ) -> Saved:
         """Write calls, and what is wanted of them; one that is there already is updated where anything differs."""
-        return await self._do(_holdings.save_calls, calls, self._directory, self._clock(), with_events=with_events)
+        look = Look(self._clock(), still_coming, with_events)
+        return await self._do(_holdings.save_calls, calls, self._directory, look)
 
     async def save_outcome(self, call_id: str, kind: str, outcome: Outcome, *, only_open: bool = False) -> Changes:
         """Write down what has become of an artefact."""

@@ -287,6 +287,7 @@ class AsyncCallsClient(ClientLifetime):
         progress: ArchiveProgress | None = None,
         max_bytes: int | None = None,
         max_seconds: float | None = None,
+        late_hours: float = 24.0,
         dry_run: bool = False,
         repair: VerifyReport | None = None,
     ) -> ArchiveReport:
@@ -295,12 +296,11 @@ class AsyncCallsClient(ClientLifetime):
         It costs a request for a hundred calls; a later run asks for what can have changed, and for what is left.
 
         Args:
-            directory: The folder; it is made where it is missing.
-            status, direction, phone_number_id, endpoint_id, from_date, to_date: As in ``list_calls``.
+            directory: The folder; it is made where it is missing. The filters are those of ``list_calls``.
             recordings, transcripts, events: Whether they are saved; events are one more request for each call.
-            progress: Called with the report so far as it grows, on the loop's thread.
-            max_bytes: Bytes of recordings after which no further one is begun.
-            max_seconds: Seconds after which the run ends.
+            progress: Called with the report so far, on the loop's thread.
+            max_bytes, max_seconds: Bytes of recordings after which none is begun; seconds after which it ends.
+            late_hours: For how long after a call its recording and transcript may still appear.
             dry_run: Whether it is only foreseen what a run would do: in ``report.plan``, for one request.
             repair: What ``Archive.verify`` has found: only that is fetched again, and what was left.
 
@@ -312,7 +312,7 @@ class AsyncCallsClient(ClientLifetime):
             ArchiveError: The folder cannot be used, another run holds it, or the disk is full.
         """
         filters = _arguments.filters_of(status, direction, phone_number_id, endpoint_id, from_date, to_date)
-        limits = _arguments.archive_limits(max_bytes, max_seconds)
+        limits = _arguments.archive_limits(max_bytes=max_bytes, max_seconds=max_seconds, late_hours=late_hours)
         order = ArchiveOrder(Path(directory), recordings, transcripts, events, self._settings.max_concurrency)
         order = attrs.evolve(order, progress=progress, dry_run=dry_run, repair=repair, **limits)
         return await archive_calls(self._service.source(filters), order)

@@ -265,6 +265,7 @@ class CallsClient:
         progress: ArchiveProgress | None = None,
         max_bytes: int | None = None,
         max_seconds: float | None = None,
+        late_hours: float = 24.0,
         dry_run: bool = False,
         repair: VerifyReport | None = None,
     ) -> ArchiveReport:
@@ -284,6 +285,7 @@ class CallsClient:
             progress=progress,
             max_bytes=max_bytes,
             max_seconds=max_seconds,
+            late_hours=late_hours,
             dry_run=dry_run,
             repair=repair,
         )

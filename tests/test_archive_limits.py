@@ -276,3 +276,12 @@ async def test_the_numbers_of_several_runs_add_up(world: ArchiveWorld, tmp_path:
     )
     assert set(states_in(tmp_path).values()) == {"saved", "gone", "pending"}
     check_catalog(tmp_path)
+
+
+@pytest.mark.parametrize(("late_hours", "state"), [(24.0, "gone"), (48.0, "pending")])
+async def test_late_hours_say_for_how_long_something_may_still_appear(
+    world: ArchiveWorld, tmp_path: Path, late_hours: float, state: str
+) -> None:
+    world.add("late", age=30 * HOUR, recording_url=None, transcript=None)
+    await world.archive(tmp_path, late_hours=late_hours)
+    assert states_in(tmp_path)["late"] == states_in(tmp_path, "transcript")["late"] == state

@@ -36,15 +36,25 @@ MOST_FAILURES_SHOWN = 20
 @click.option(
     "--max-duration", "max_seconds", type=how_long, metavar="TIME", help="How long at most, such as 90s, 45m, 6h."
 )
+@click.option(
+    "--late",
+    "late",
+    type=how_long,
+    default="24h",
+    show_default=True,
+    metavar="TIME",
+    help="How long after a call its recording and transcript may still appear.",
+)
 @click.pass_obj
 def archive_command(
-    setup: Setup, /, directory: Path, max_requests: int | None, dry_run: bool, **choices: Any
+    setup: Setup, /, directory: Path, max_requests: int | None, late: float, dry_run: bool, **choices: Any
 ) -> int:
     """Bring a folder up to the call history: recordings, transcripts and a catalogue.
 
     A later run asks only for what can have changed, and goes on where one was cut short: run it as often as you
     like. It ends with 6 where a limit or the day's quota ended it early.
     """
+    choices["late_hours"] = late / 3600
 
     async def job(client: AsyncCallsClient) -> int:
         if dry_run:
