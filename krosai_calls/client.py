@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
@@ -168,6 +169,38 @@ class AsyncCallsClient(ClientLifetime):
             NotFoundError: There is no such call.
         """
         return await self._service.list_events(call_id)
+
+    def watch_events(self, call_id: str, *, poll_seconds: float = 1.0) -> AsyncGenerator[CallEvent, None]:
+        """Each event of a call once, as it appears, until the call has ended and its last ones were given.
+
+        What had happened already comes first. A look is one request, for an ended call often the only one; what is
+        made of a call after its end, such as its recording, is not waited for. Leave it early with
+        ``contextlib.aclosing``.
+
+        Args:
+            call_id: The call.
+            poll_seconds: The time between two looks, 0.001 to 3600.
+
+        Raises:
+            NotFoundError: There is no such call.
+        """
+        return self._service.watch_events(call_id, poll_seconds)
+
+    async def wait_until_ended(
+        self, call_id: str, *, timeout_seconds: float | None = None, poll_seconds: float = 1.0
+    ) -> Call:
+        """The call as it stands once it has ended, however that was.
+
+        Args:
+            call_id: The call.
+            timeout_seconds: How long to wait at most, retries and all; None for as long as it takes.
+            poll_seconds: The time between two looks, 0.001 to 3600; a look is one request.
+
+        Raises:
+            RequestTimeoutError: It goes on after that time; it is a TimeoutError, too.
+            NotFoundError: There is no such call.
+        """
+        return await self._service.wait_until_ended(call_id, timeout_seconds, poll_seconds)
 
     async def hang_up(self, call_id: str) -> HangupResult:
         """End a call that is going on.

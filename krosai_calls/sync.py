@@ -203,6 +203,17 @@ class CallsClient:
         """The timeline of a call, oldest first."""
         return self._portal.run(self._client.list_events, call_id)
 
+    def watch_events(self, call_id: str, *, poll_seconds: float = 1.0) -> Iterator[CallEvent]:
+        """Each event of a call once, as it appears, until the call has ended and its last ones were given."""
+        return self._portal.iterate(self._client.watch_events(call_id, poll_seconds=poll_seconds))
+
+    def wait_until_ended(
+        self, call_id: str, *, timeout_seconds: float | None = None, poll_seconds: float = 1.0
+    ) -> Call:
+        """The call as it stands once it has ended, however that was."""
+        waits = self._client.wait_until_ended
+        return self._portal.run(waits, call_id, timeout_seconds=timeout_seconds, poll_seconds=poll_seconds)
+
     def hang_up(self, call_id: str) -> HangupResult:
         """End a call that is going on."""
         return self._portal.run(self._client.hang_up, call_id)

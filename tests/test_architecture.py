@@ -17,7 +17,7 @@ LAYERS = (
     ("transcripts", "_wire", "_files", "_portal", "_scopes", "_ration", "_values"),
     ("models", "_retry"),
     ("_seams", "_rows", "_prospects", "_arguments", "_resume", "_watch", "_links", "_increments", "_schema"),
-    ("_habits", "_hangup", "settings", "_parts", "_holdings", "_report"),
+    ("_habits", "_hangup", "_following", "settings", "_parts", "_holdings", "_report"),
     ("_paging", "_scope"),
     ("_codec",),
     ("_pace", "_attempts", "_workers", "_listing", "_faults"),

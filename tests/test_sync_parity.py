@@ -22,6 +22,8 @@ VERBS = {
     "get_call",
     "get_stats",
     "list_events",
+    "watch_events",
+    "wait_until_ended",
     "hang_up",
     "get_recording",
     "stream_recording",
