@@ -219,13 +219,14 @@ async def test_a_cancelled_wait_ends_at_once(verb: str) -> None:
 
 async def test_closing_the_client_ends_a_watch(live_sandbox: Sandbox) -> None:
     call_id = live_sandbox.add_call(status="in_progress")["id"]
+    looked = asyncio.Event()
+    live_sandbox.on_request = lambda request: looked.set() if request.path.endswith(call_id) else None
     client = AsyncCallsClient(live_sandbox.api_key, base_url=live_sandbox.base_url)
     watch = client.watch_events(call_id, poll_seconds=3600)
     for _ in range(3):
         await anext(watch)
     waiting = asyncio.ensure_future(anext(watch))
-    while len(live_sandbox.requests) < 2:  # the events, and how the call stands
-        await asyncio.sleep(0)
+    await looked.wait()
     await client.aclose()
     with pytest.raises(ClientStateError):
         await waiting
