@@ -12,7 +12,7 @@ from krosai_calls._names import safe_name
 from krosai_calls.cli.display import size_of, text_of
 from krosai_calls.cli.exits import Exit, exit_for
 from krosai_calls.cli.output import Output
-from krosai_calls.cli.setup import Setup
+from krosai_calls.cli.setup import TO_GO_ON, Setup
 from krosai_calls.errors import KrosaiError
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def hangup_command(setup: Setup, call_id: str, yes: bool) -> int:
             setup.out.line(f"{result.id}: {text_of(result.status or 'hung up')}")
         return 0
 
-    return setup.run(job)
+    return setup.run(job, when_ended=f"the order may have been sent: krosai-calls get {call_id}  tells")
 
 
 @click.command("download", epilog="Example:  krosai-calls download call_abc123 call_def456 --to ./recordings")
@@ -77,7 +77,7 @@ def download_command(setup: Setup, call_ids: tuple[str, ...], folder: Path) -> i
             return exit_for(failed[0])
         return Exit.PARTLY if failed else Exit.DONE
 
-    return setup.run(job)
+    return setup.run(job, when_ended=TO_GO_ON)
 
 
 COMMANDS: tuple[click.Command, ...] = (hangup_command, download_command)

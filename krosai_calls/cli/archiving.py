@@ -12,7 +12,7 @@ from krosai_calls.cli.exits import Exit
 from krosai_calls.cli.options import filters, how_long, how_much
 from krosai_calls.cli.output import Column, Output
 from krosai_calls.cli.progress import ArchiveProgressBar
-from krosai_calls.cli.setup import Setup
+from krosai_calls.cli.setup import TO_GO_ON, Setup
 from krosai_calls.errors import RequestBudgetExceededError
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def archive_command(
         _show_report(setup.out, directory, report)
         return Exit.PARTLY if report.failures else Exit.DONE
 
-    return setup.run(job, max_requests=max_requests)
+    return setup.run(job, max_requests=max_requests, when_ended=TO_GO_ON)
 
 
 COMMANDS: tuple[click.Command, ...] = (archive_command,)

@@ -21,10 +21,6 @@ class ReaderGoneError(Exception):
     """Whoever read the output has had enough: the command is to end in silence."""
 
 
-class TerminatedError(Exception):
-    """The process was told to end."""
-
-
 @dataclass(frozen=True)
 class Column:
     """One column of a table.
