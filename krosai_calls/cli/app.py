@@ -11,7 +11,7 @@ import click
 
 from krosai_calls._text import redacted
 from krosai_calls._version import __version__
-from krosai_calls.cli import acting, archiving, reading, serving
+from krosai_calls.cli import acting, archiving, completing, doctoring, following, reading, serving
 from krosai_calls.cli.exits import EndedError, Exit, advice_for, exit_for
 from krosai_calls.cli.output import Output, ReaderGoneError, give_up
 from krosai_calls.cli.setup import Setup
@@ -36,8 +36,9 @@ def program(context: click.Context, sandbox: bool, base_url: str | None, as_json
     context.obj = Setup(sandbox=sandbox, base_url=base_url, out=Output(as_json=as_json))
 
 
-for _command in (*reading.COMMANDS, *acting.COMMANDS, *archiving.COMMANDS, *serving.COMMANDS):
-    program.add_command(_command)
+for _module in (reading, following, acting, archiving, serving, doctoring, completing):
+    for _command in _module.COMMANDS:
+        program.add_command(_command)
 
 
 def run(arguments: Sequence[str] | None) -> int:

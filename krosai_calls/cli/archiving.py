@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,6 @@ from krosai_calls.cli.display import count_of, duration_of, size_of
 from krosai_calls.cli.exits import Exit
 from krosai_calls.cli.options import filters, how_long, how_much
 from krosai_calls.cli.output import Column, Output
-from krosai_calls.cli.progress import ArchiveProgressBar
 from krosai_calls.cli.setup import TO_GO_ON, Setup
 from krosai_calls.errors import RequestBudgetExceededError
 
@@ -45,6 +45,14 @@ def archive_command(
     A later run asks only for what can have changed, and goes on where one was cut short: run it as often as you
     like. It ends with 6 where a limit or the day's quota ended it early.
     """
+    from krosai_calls.cli.meters import shown
+    from krosai_calls.cli.progress import ArchiveMeter, Quota
+
+    quota = Quota()
+    meter = ArchiveMeter(time.monotonic(), quota)
+
+    def note(report: ArchiveReport) -> None:
+        meter.note(report, time.monotonic())
 
     async def job(client: AsyncCallsClient) -> int:
         if dry_run:
@@ -55,8 +63,8 @@ def archive_command(
         what = "invented calls from the sandbox" if setup.sandbox else "calls"
         setup.out.note(f"Archiving {what} into {directory}")
         try:
-            with ArchiveProgressBar() as bar:
-                report = await client.archive(directory, progress=bar.show, **choices)
+            async with shown(meter, setup.out):
+                report = await client.archive(directory, progress=note, **choices)
         except RequestBudgetExceededError as used_up:
             if used_up.report is not None:
                 _show_report(setup.out, directory, used_up.report)
@@ -64,7 +72,7 @@ def archive_command(
         _show_report(setup.out, directory, report)
         return Exit.PARTLY if report.failures else Exit.DONE
 
-    return setup.run(job, max_requests=max_requests, when_ended=TO_GO_ON)
+    return setup.run(job, max_requests=max_requests, on_event=quota.note, when_ended=TO_GO_ON)
 
 
 COMMANDS: tuple[click.Command, ...] = (archive_command,)
