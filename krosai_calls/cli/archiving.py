@@ -98,7 +98,7 @@ def _show_report(out: Output, directory: Path, report: ArchiveReport) -> None:
     if out.as_json:
         out.data(report.to_dict())
     else:
-        titles = ("saved", "there already", "left", "to come", "gone", "failed")
+        titles = ("saved", "present", "left", "to come", "gone", "failed")
         out.table((Column(""), *(Column(title, is_number=True) for title in titles)), _report_rows(report))
     out.note(
         f"{count_of(report.calls_seen, 'call')} looked at ({report.calls_new:,} new) for"

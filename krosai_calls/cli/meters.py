@@ -13,6 +13,8 @@ from typing import Protocol
 from krosai_calls.cli.charts import Glyphs, glyphs_for
 from krosai_calls.cli.output import Output, columns_of
 
+# What is done sooner needs no display, which would only flash up.
+SECONDS_BEFORE_FRAMES = 0.5
 SECONDS_BETWEEN_FRAMES = 0.1
 SECONDS_BETWEEN_LINES = 30.0
 
@@ -61,6 +63,7 @@ async def _tell(meter: Meter, out: Output, sleep: Callable[[float], Awaitable[No
 
 
 async def _draw(meter: Meter, sleep: Callable[[float], Awaitable[None]]) -> None:
+    await sleep(SECONDS_BEFORE_FRAMES)
     from rich.console import Console
     from rich.live import Live
     from rich.text import Text
