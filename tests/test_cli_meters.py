@@ -68,7 +68,7 @@ async def test_work_that_fails_ends_its_display(capsys: pytest.CaptureFixture[st
 
 @pytest.fixture
 def slow_sandbox() -> Iterator[Sandbox]:
-    with Sandbox(calls=30, plan="free", latency_seconds=0.7) as sandbox:
+    with Sandbox(calls=12, plan="free", latency_seconds=0.8) as sandbox:
         yield sandbox
 
 
@@ -99,7 +99,7 @@ def test_what_is_shown_in_place_never_reaches_stdout(slow_sandbox: Sandbox, tmp_
         screen = on_terminal(["archive", str(tmp_path / "calls")], **ask(slow_sandbox), stdout=out)
     assert "left today" in screen.frames
     [line] = (tmp_path / "out").read_text("utf-8").splitlines()
-    assert json.loads(line)["calls_seen"] == 30
+    assert json.loads(line)["calls_seen"] == 12
 
 
 @pytest.mark.parametrize("variables", [{"TERM": "dumb"}, {"PYTHONIOENCODING": "ascii"}])

@@ -34,7 +34,7 @@ sys.exit(run_with_client(job, sandbox=False, base_url="http://127.0.0.1:1"))
 
 @contextmanager
 def started(
-    command: Sequence[str], *, ignoring: int | None = None, **account: str
+    command: Sequence[str], key: str, url: str = "", *, ignoring: int | None = None
 ) -> Iterator[subprocess.Popen[str]]:
     def ignore() -> None:
         if ignoring is not None:

@@ -224,7 +224,15 @@ def test_a_terminal_that_knows_ascii_alone_gets_the_rest_spelt_out(
     assert json.loads(piped.stdout) == row
 
 
-TALKATIVE = (["list"], ["stats"], ["--help"], ["--version"], ["list", "--help"])
+TALKATIVE = (
+    ["list"],
+    ["stats"],
+    ["doctor"],
+    ["completion", "fish"],
+    ["--help"],
+    ["--version"],
+    ["list", "--help"],
+)
 
 
 @pytest.mark.parametrize("words", TALKATIVE, ids=" ".join)
