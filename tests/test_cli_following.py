@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Iterator
 from typing import Any
 
@@ -75,6 +76,14 @@ def test_a_wait_that_is_over_before_the_call_ends_with_7_and_says_how_it_stands(
     done = run(["wait", call_id, "--timeout", "0.05s", *QUICKLY], **ask(sandbox))
     assert (done.returncode, done.stdout) == (7, "")
     assert f"krosai-calls: call {call_id} did not end within 0.05 s: it is ringing" in done.stderr
+
+
+def test_on_a_terminal_a_wait_says_how_long_it_has_been(sandbox: Sandbox) -> None:
+    call_id = sandbox.add_call(status="ringing")["id"]
+    signals = {f"s: waiting for call {call_id} to end": signal.SIGINT}
+    screen = on_terminal(["wait", call_id], **ask(sandbox), signals=signals)
+    assert screen.code == 130
+    assert screen.lines[-1].endswith("krosai-calls: interrupted; the call goes on")
 
 
 @pytest.mark.parametrize("words", [["wait", "call_1"], ["events", "call_1", "--follow"]], ids=" ".join)

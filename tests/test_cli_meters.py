@@ -144,7 +144,8 @@ def test_downloads_are_shown_together_until_a_signal_parks_them(
     )
 
 
-def test_what_was_done_before_a_signal_is_told_too(tmp_path: Path) -> None:
+@pytest.mark.parametrize("disk", ["out", "/dev/full"])
+def test_what_was_done_before_a_signal_is_told_too(tmp_path: Path, disk: str) -> None:
     def serve(request: Request) -> Answer:
         number = request.path.strip("/").split("/")[1]
         if not request.path.startswith("/storage"):
@@ -154,11 +155,13 @@ def test_what_was_done_before_a_signal_is_told_too(tmp_path: Path) -> None:
             return answer(200, MP3, content_type="audio/mpeg")
         return Answer(b"", then="hang")
 
-    with raw_server(serve) as server, open(tmp_path / "out", "w", encoding="utf-8") as out:
+    with raw_server(serve) as server, open(tmp_path / disk, "w", encoding="utf-8") as out:
         words = ["download", "call_1", "call_2", "--to", str(tmp_path / "calls")]
         signals = {"1 of 2": signal.SIGINT}
         screen = on_terminal(words, key="kros_test_key", url=server.url, signals=signals, stdout=out)
     assert screen.code == 130
+    if disk == "/dev/full":
+        return
     [line] = (tmp_path / "out").read_text("utf-8").splitlines()
     assert (json.loads(line)["id"], json.loads(line)["size_bytes"]) == ("call_1", len(MP3))
 

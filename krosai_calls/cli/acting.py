@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -79,8 +79,7 @@ def download_command(setup: Setup, call_ids: tuple[str, ...], folder: Path) -> i
             async with shown(meter, setup.out):
                 await _save_all(wanted, save, meter, outcomes)
         finally:  # also what is done when it is ended early
-            for call_id in filter(outcomes.__contains__, wanted):
-                _show_download(setup.out, call_id, outcomes[call_id])
+            _show_downloads(setup.out, {call_id: outcomes[call_id] for call_id in wanted if call_id in outcomes})
         failed = [outcome for outcome in outcomes.values() if isinstance(outcome, KrosaiError)]
         if len(wanted) == 1 and failed:
             return exit_for(failed[0])
@@ -112,12 +111,19 @@ async def _save_all(
 COMMANDS: tuple[click.Command, ...] = (hangup_command, download_command)
 
 
+def _show_downloads(out: Output, outcomes: Mapping[str, Download | KrosaiError]) -> None:
+    advice: dict[str, None] = {}
+    for call_id, outcome in outcomes.items():
+        _show_download(out, call_id, outcome)
+        if isinstance(outcome, KrosaiError):
+            advice[advice_for(outcome)] = None
+    for words in filter(None, advice):  # each once, however many failed alike
+        out.note(f"  {words}")
+
+
 def _show_download(out: Output, call_id: str, outcome: Download | KrosaiError) -> None:
     if isinstance(outcome, KrosaiError):
-        advice = advice_for(outcome)
         out.note(f"failed: {outcome}")
-        if advice:
-            out.note(f"  {advice}")
     elif out.as_json:
         out.data(
             {

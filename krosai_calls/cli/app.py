@@ -13,7 +13,7 @@ from krosai_calls._text import redacted
 from krosai_calls._version import __version__
 from krosai_calls.cli import acting, archiving, completing, doctoring, following, reading, serving
 from krosai_calls.cli.exits import EndedError, Exit, advice_for, exit_for
-from krosai_calls.cli.output import Output, ReaderGoneError, give_up
+from krosai_calls.cli.output import Output, ReaderGoneError, give_up, has_room
 from krosai_calls.cli.setup import Setup
 from krosai_calls.errors import KrosaiError
 
@@ -56,6 +56,8 @@ def run(arguments: Sequence[str] | None) -> int:
     except click.Abort:  # what click makes of Ctrl-C
         return _say("interrupted", Exit.INTERRUPTED)
     except EndedError as ended:
+        if not has_room(sys.stdout):
+            give_up(sys.stdout)
         said = "interrupted" if ended.code is Exit.INTERRUPTED else "told to end"
         command = shlex.join([PROGRAM, *words])
         return _say("; ".join(filter(None, (said, ended.advice.replace("{command}", command)))), ended.code)

@@ -45,6 +45,8 @@ def archive_command(
     A later run asks only for what can have changed, and goes on where one was cut short: run it as often as you
     like. It ends with 6 where a limit or the day's quota ended it early.
     """
+    import asyncio
+
     from krosai_calls.cli.meters import shown
     from krosai_calls.cli.progress import ArchiveMeter, Quota
 
@@ -65,6 +67,9 @@ def archive_command(
         try:
             async with shown(meter, setup.out):
                 report = await client.archive(directory, progress=note, **choices)
+        except asyncio.CancelledError:
+            setup.out.note(f"So far: {meter.line()}")
+            raise
         except RequestBudgetExceededError as used_up:
             if used_up.report is not None:
                 _show_report(setup.out, directory, used_up.report)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import aclosing
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -86,9 +87,14 @@ def events_command(setup: Setup, call_id: str, follow: bool, poll_seconds: float
 @click.pass_obj
 def wait_command(setup: Setup, call_id: str, timeout_seconds: float | None, poll_seconds: float) -> int:
     """Wait until a call has ended, however that is, and show how."""
+    from krosai_calls.cli.meters import shown
+    from krosai_calls.cli.progress import WaitMeter
 
     async def job(client: AsyncCallsClient) -> int:
-        call = await client.wait_until_ended(call_id, timeout_seconds=timeout_seconds, poll_seconds=poll_seconds)
+        async with shown(WaitMeter(text_of(call_id), time.monotonic), setup.out):
+            call = await client.wait_until_ended(
+                call_id, timeout_seconds=timeout_seconds, poll_seconds=poll_seconds
+            )
         if setup.out.as_json:
             setup.out.data(call.to_dict())
         else:

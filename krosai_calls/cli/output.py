@@ -202,6 +202,15 @@ class Table:
         self._out.draw(drawing, width=max(room, sum(self._widths[index] + _GAP for index in kept)))
 
 
+def has_room(stream: TextIO) -> bool:
+    """Whether a stream took all that was written to it."""
+    try:
+        stream.flush()
+    except (OSError, ValueError):
+        return False
+    return True
+
+
 def give_up(stream: TextIO) -> None:
     """Let what is still to be written go nowhere: Python flushes once more at exit, and would complain."""
     with contextlib.suppress(OSError, ValueError):

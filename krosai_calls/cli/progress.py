@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
@@ -110,6 +110,28 @@ def _speed_words(speed: Speed) -> str:
 
 def _left_words(seconds: float | None) -> str:
     return "" if seconds is None else f"{duration_of(seconds)} left"
+
+
+class WaitMeter:
+    """How long a call has been waited for.
+
+    Args:
+        call_id: The call.
+        clock: Seconds that never run backwards.
+    """
+
+    def __init__(self, call_id: str, clock: Callable[[], float]) -> None:
+        self._call_id = call_id
+        self._clock = clock
+        self._since = clock()
+
+    def lines(self, room: int, most: int, glyphs: Glyphs) -> list[str]:
+        """What is shown in so many columns and lines at most."""
+        return [self.line()[:room]]
+
+    def line(self) -> str:
+        """The same in a line for a file."""
+        return f"{duration_of(self._clock() - self._since)}: waiting for call {self._call_id} to end"
 
 
 class ArchiveMeter:

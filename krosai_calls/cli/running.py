@@ -32,7 +32,7 @@ def run_with_client(
     with Interruptions() as interruptions:
         try:
             return asyncio.run(_run(job, opening, interruptions))
-        except (asyncio.CancelledError, KrosaiError):
+        except (asyncio.CancelledError, KrosaiError, OSError):  # a terminal that has gone cannot be written to
             if interruptions.number is None:
                 raise
             code = exit_of(interruptions.number)
