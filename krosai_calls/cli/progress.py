@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
+from krosai_calls._report import DAILY_REQUESTS
 from krosai_calls.cli.charts import Glyphs, share_bar
 from krosai_calls.cli.display import count_of, duration_of, size_of
 
@@ -16,8 +17,9 @@ if TYPE_CHECKING:
     from krosai_calls.archive import ArchiveReport
     from krosai_calls.observing import Event
 
-# Which plan a limit of requests a second means, and its requests a day (the service's page on rate limits).
-DAILY_BY_RATE: Mapping[float, int] = {10: 1_000, 50: 50_000, 200: 500_000}
+# Which plan a limit of requests a second means (the service's page on rate limits), and its requests a day.
+_PLAN_BY_RATE: Mapping[float, str] = {10: "free", 50: "pro", 200: "business"}
+DAILY_BY_RATE: Mapping[float, int] = {rate: DAILY_REQUESTS[plan] for rate, plan in _PLAN_BY_RATE.items()}
 
 _WINDOW_SECONDS = 15.0
 _LEAST_SECONDS = 2.0  # before that a speed is a guess
