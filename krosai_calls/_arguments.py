@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeGuard, TypeVar
 
 from krosai_calls._text import visible
 from krosai_calls._wire import Endpoint, Request
@@ -17,6 +17,7 @@ When: TypeAlias = datetime | date | str | None
 WhenT = TypeVar("WhenT", bound=datetime | date | str)
 
 MAX_PAGE_SIZE = 100
+LEAST_POLL_SECONDS, MOST_POLL_SECONDS = 0.001, 3600.0
 
 # An id is opaque, but one with a slash, a question mark or dots alone would ask for another path.
 _CALL_ID = re.compile(r"(?!\.+\Z)[A-Za-z0-9._:-]{1,128}")
@@ -73,11 +74,33 @@ def checked_max_items(max_items: int | None) -> int | None:
     return max_items
 
 
+def checked_poll_seconds(poll_seconds: float) -> float:
+    """The time between two looks, if there can be looks so often.
+
+    The pace holds whatever it is; the least only keeps a mistake from becoming a loop without a rest.
+    """
+    if not _is_number(poll_seconds) or not LEAST_POLL_SECONDS <= poll_seconds <= MOST_POLL_SECONDS:
+        raise InvalidArgumentError(
+            f"poll_seconds is {_shown(poll_seconds)}: it is a number of seconds"
+            f" from {LEAST_POLL_SECONDS:g} to {MOST_POLL_SECONDS:g}"
+        )
+    return poll_seconds
+
+
+def checked_timeout(timeout_seconds: float | None) -> float | None:
+    """How long is waited at most, if that can be a time; None for as long as it takes."""
+    if timeout_seconds is not None and not (_is_number(timeout_seconds) and 0 < timeout_seconds < math.inf):
+        raise InvalidArgumentError(
+            f"timeout_seconds is {_shown(timeout_seconds)}: it is a number of seconds above 0,"
+            " or None to wait for as long as it takes"
+        )
+    return timeout_seconds
+
+
 def archive_limits(**limits: float | None) -> dict[str, Any]:
     """The limits of an archive run, by name, if they can be ones."""
     for name, most in limits.items():
-        is_number = isinstance(most, int | float) and not isinstance(most, bool)
-        if most is not None and not (is_number and 0 < most < math.inf):
+        if most is not None and not (_is_number(most) and 0 < most < math.inf):
             raise InvalidArgumentError(f"{name} is {_shown(most)}: it is a number above 0")
     return limits
 
@@ -185,6 +208,10 @@ def _parsed(name: str, text: str) -> datetime | date:
 
 def _is_whole(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _shown(value: object) -> str:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import uuid
 from collections.abc import AsyncGenerator, Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus
+from pathlib import Path
 
 from yarl import URL
 
-from krosai_calls import _arguments, _codec, _hangup, _listing
-from krosai_calls._download import Recordings
+from krosai_calls import _arguments, _codec, _following, _hangup, _listing
+from krosai_calls._download import Recordings, run_to_the_end, write_transcript
 from krosai_calls._hangup import Step
 from krosai_calls._paging import Listing
 from krosai_calls._prospects import no_recording
@@ -25,6 +27,8 @@ from krosai_calls.errors import (
     KrosaiError,
     NotFoundError,
     RecordingGoneError,
+    RequestTimeoutError,
+    TranscriptUnavailableError,
 )
 from krosai_calls.models import Call, CallEvent, CallStats, HangupResult, Page, RecordingLink
 
@@ -94,6 +98,50 @@ class CallsService:
         request = _arguments.call_request(Endpoint.LIST_EVENTS, call_id)
         return await self._transport.fetch(request, _codec.decode_events)
 
+    def watch_events(self, call_id: str, poll_seconds: float) -> AsyncGenerator[CallEvent, None]:
+        """A call's events as they appear; a wrong argument is an error here, not at the first step."""
+        _arguments.call_request(Endpoint.LIST_EVENTS, call_id)
+        _arguments.checked_poll_seconds(poll_seconds)
+        return self._watch_events(call_id, poll_seconds)
+
+    async def _watch_events(self, call_id: str, poll_seconds: float) -> AsyncGenerator[CallEvent, None]:
+        following = _following.Following()
+        while following.step is not _following.Step.OVER:
+            match following.step:
+                case _following.Step.EVENTS:
+                    for event in following.take_events(await self.list_events(call_id)):
+                        yield event
+                case _following.Step.CALL:
+                    following.take_call(await self.get_call(call_id))
+                case _:
+                    await self._transport.sleep(poll_seconds)
+                    following.waited()
+
+    async def wait_until_ended(self, call_id: str, timeout_seconds: float | None, poll_seconds: float) -> Call:
+        """The call, once it has ended."""
+        request = _arguments.call_request(Endpoint.GET_CALL, call_id)
+        _arguments.checked_poll_seconds(poll_seconds)
+        _arguments.checked_timeout(timeout_seconds)
+        seconds = math.inf if timeout_seconds is None else timeout_seconds
+        deadline = self._transport.deadline_in(seconds)
+        seen: Call | None = None
+        late: RequestTimeoutError | None = None
+        while (left := deadline - self._transport.clock()) > 0:
+            try:
+                seen = await self._transport.fetch(
+                    request, lambda answer: _codec.decode_call(answer, call_id), deadline=deadline
+                )
+            except RequestTimeoutError as error:
+                if not _following.is_too_late(deadline - self._transport.clock()):
+                    raise
+                late = error
+                break
+            if seen.has_ended:
+                return seen
+            left = deadline - self._transport.clock()
+            await self._transport.sleep(_following.next_wait(poll_seconds, left))
+        raise _following.not_ended_in_time(call_id, seconds, seen) from late
+
     async def get_recording(self, call_id: str) -> RecordingLink:
         """A fresh link."""
         request = _arguments.call_request(Endpoint.GET_RECORDING, call_id)
@@ -137,6 +185,17 @@ class CallsService:
             raise
         except KrosaiError as failed:
             return failed, failed.attempts
+
+    async def save_transcript(self, call: Call | str, path: Path) -> Path:
+        """A call's transcript to a file; it is asked for where the call does not carry it."""
+        if not isinstance(call, Call) or not call.transcript:
+            call = await self.get_call(call.id if isinstance(call, Call) else call)
+        call_id, text = call.id, call.transcript
+        if not text:
+            words = f"call {call_id} has no transcript{'' if call.has_ended else ' yet: it is still going on'}"
+            raise TranscriptUnavailableError(words, call_id=call_id, path=path)
+        await run_to_the_end(lambda: write_transcript(call_id, text, path))
+        return path
 
     def source(self, filters: Mapping[str, object]) -> CallSource:
         """What an archive takes from the service; a wrong filter is an error here, before a folder is made."""

@@ -11,10 +11,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from attrs import evolve
+
 from krosai_calls._callbacks import tell
 from krosai_calls._retry import Failure
 from krosai_calls._text import visible
-from krosai_calls._wire import Answer
+from krosai_calls._wire import Answer, http_date, told_limit
 from krosai_calls.observing import Event, RequestAnswered, RequestRetried, RequestsPaused, RequestStarted
 
 _log = logging.getLogger("krosai_calls")
@@ -60,7 +62,8 @@ class Watch:
         try:
             yield seen
         finally:
-            self.tell(_ended(started, seen.outcome, self._clock() - begin))
+            seconds, is_watched = self._clock() - begin, self._on_event is not None
+            self.tell(_ended(started, seen.outcome, seconds, is_watched=is_watched))
 
     def tell(self, event: Event) -> None:
         """Tell of one event."""
@@ -81,10 +84,16 @@ class Watch:
         return visible(words)
 
 
-def _ended(started: RequestStarted, outcome: Answer | Failure | None, seconds: float) -> RequestAnswered:
+def _ended(
+    started: RequestStarted, outcome: Answer | Failure | None, seconds: float, *, is_watched: bool
+) -> RequestAnswered:
     match outcome:
         case Answer():
-            return RequestAnswered(started, outcome.status, seconds, outcome.request_id, None)
+            ended = RequestAnswered(started, outcome.status, seconds, outcome.request_id, None)
+            if not is_watched:
+                return ended  # reading a date takes longer than all the rest
+            headers = outcome.headers
+            return evolve(ended, rate_limit=told_limit(headers), server_time=http_date(headers.get("date", "")))
         case Failure():
             return RequestAnswered(started, None, seconds, None, str(outcome.error))
         case None:

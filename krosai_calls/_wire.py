@@ -30,6 +30,7 @@ from krosai_calls.errors import (
     RateLimitedError,
     ServerError,
 )
+from krosai_calls.observing import RateLimit
 
 _LONGEST_WORDS = 2000
 _SHOWN_WORDS = 200
@@ -266,6 +267,17 @@ def rate_hint(status: int, headers: Mapping[str, str], asked_to_wait: float | No
     left = _seconds(headers.get("x-ratelimit-remaining", ""))
     pause = _until_reset(headers, now) if left is not None and left < 1 else 0.0
     return RateHint(limit, pause, is_fault=status >= 500)
+
+
+def told_limit(headers: Mapping[str, str]) -> RateLimit | None:
+    """What an answer says of the pace, as a watcher is told it; None where it says nothing.
+
+    Args:
+        headers: The answer's headers, names in lower case.
+    """
+    limit = _seconds(headers.get("x-ratelimit-limit", "")) or None
+    remaining = _seconds(headers.get("x-ratelimit-remaining", ""))
+    return None if limit is None and remaining is None else RateLimit(limit, remaining)
 
 
 def _until_reset(headers: Mapping[str, str], now: datetime) -> float:

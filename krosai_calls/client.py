@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
@@ -9,12 +10,12 @@ import attrs
 
 from krosai_calls import _arguments, _listing
 from krosai_calls._arguments import When
-from krosai_calls._download import Progress, run_to_the_end, write_transcript
+from krosai_calls._download import Progress
 from krosai_calls._findings import VerifyReport
 from krosai_calls._lifetime import ClientLifetime
 from krosai_calls._streams import RecordingStream
 from krosai_calls.archive import ArchiveOrder, ArchiveProgress, ArchiveReport, archive_calls
-from krosai_calls.errors import DecodeError, TranscriptUnavailableError
+from krosai_calls.errors import DecodeError
 from krosai_calls.models import (
     Call,
     CallDirection,
@@ -170,6 +171,38 @@ class AsyncCallsClient(ClientLifetime):
         """
         return await self._service.list_events(call_id)
 
+    def watch_events(self, call_id: str, *, poll_seconds: float = 1.0) -> AsyncGenerator[CallEvent, None]:
+        """Each event of a call once, as it appears, until the call has ended and its last ones were given.
+
+        What had happened already comes first. A look is one request, for an ended call often the only one; what is
+        made of a call after its end, such as its recording, is not waited for. Leave it early with
+        ``contextlib.aclosing``.
+
+        Args:
+            call_id: The call.
+            poll_seconds: The time between two looks, 0.001 to 3600.
+
+        Raises:
+            NotFoundError: There is no such call.
+        """
+        return self._service.watch_events(call_id, poll_seconds)
+
+    async def wait_until_ended(
+        self, call_id: str, *, timeout_seconds: float | None = None, poll_seconds: float = 1.0
+    ) -> Call:
+        """The call as it stands once it has ended, however that was.
+
+        Args:
+            call_id: The call.
+            timeout_seconds: How long to wait at most, retries and all; None for as long as it takes.
+            poll_seconds: The time between two looks, 0.001 to 3600; a look is one request.
+
+        Raises:
+            RequestTimeoutError: It goes on after that time; it is a TimeoutError, too.
+            NotFoundError: There is no such call.
+        """
+        return await self._service.wait_until_ended(call_id, timeout_seconds, poll_seconds)
+
     async def hang_up(self, call_id: str) -> HangupResult:
         """End a call that is going on.
 
@@ -258,18 +291,7 @@ class AsyncCallsClient(ClientLifetime):
             TranscriptUnavailableError: The call has no transcript, or none yet.
             LocalFileError: The file cannot be written.
         """
-        target = Path(path)
-        if not isinstance(call, Call) or not call.transcript:
-            call = await self.get_call(call.id if isinstance(call, Call) else call)
-        text = call.transcript
-        if not text:
-            raise TranscriptUnavailableError(
-                f"call {call.id} has no transcript{'' if call.has_ended else ' yet: it is still going on'}",
-                call_id=call.id,
-                path=target,
-            )
-        await run_to_the_end(lambda: write_transcript(call.id, text, target))
-        return target
+        return await self._service.save_transcript(call, Path(path))
 
     async def archive(
         self,

@@ -1,11 +1,12 @@
 """What a client tells a watcher: small frozen records of what happens on the wire, for metrics and traces.
 
 Pass a callable as ``on_event``; it is called on the client's loop, must be quick, and cannot break anything: an
-error in it is logged. No record holds a key, a query or a header.
+error in it is logged. No record holds a key or a query, and of the headers only what is named here.
 """
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Literal, TypeAlias
 
 from attrs import frozen
@@ -33,6 +34,19 @@ class RequestStarted:
 
 
 @frozen
+class RateLimit:
+    """What an answer of the API says of the pace.
+
+    Attributes:
+        limit: Requests that the service allows in a second; None where it does not say.
+        remaining: How many of them are left in this second; None where it does not say.
+    """
+
+    limit: float | None
+    remaining: float | None
+
+
+@frozen
 class RequestAnswered:
     """A request has ended: with an answer, or without.
 
@@ -42,6 +56,8 @@ class RequestAnswered:
         seconds: From its start to the end of the answer; for storage, to the end of its headers.
         request_id: The service's name for it, where it gave one.
         error: What went wrong, in a sentence; None where nothing did.
+        rate_limit: What the API's answer says of the pace; None where it says nothing.
+        server_time: What time it is by the API's answer, to the second; None where it does not say.
     """
 
     request: RequestStarted
@@ -49,6 +65,8 @@ class RequestAnswered:
     seconds: float
     request_id: str | None
     error: str | None
+    rate_limit: RateLimit | None = None
+    server_time: datetime | None = None
 
 
 @frozen

@@ -11,11 +11,11 @@ from types import TracebackType
 from typing import TypeVar
 
 from krosai_calls._arguments import When
+from krosai_calls._blocking import BlockingCallIterator, BlockingPageIterator, BlockingRecordingStream
 from krosai_calls._download import Progress
 from krosai_calls._findings import VerifyReport
-from krosai_calls._portal import Portal, PortalIterator, PortalSteps
+from krosai_calls._portal import Portal
 from krosai_calls._retry import RetryPolicy
-from krosai_calls._streams import RecordingStream
 from krosai_calls._text import Secret
 from krosai_calls.archive import ArchiveProgress, ArchiveReport
 from krosai_calls.client import AsyncCallsClient
@@ -226,6 +226,17 @@ class CallsClient:
         """The timeline of a call, oldest first."""
         return self._portal.run(self._client.list_events, call_id)
 
+    def watch_events(self, call_id: str, *, poll_seconds: float = 1.0) -> Iterator[CallEvent]:
+        """Each event of a call once, as it appears, until the call has ended and its last ones were given."""
+        return self._portal.iterate(self._client.watch_events(call_id, poll_seconds=poll_seconds))
+
+    def wait_until_ended(
+        self, call_id: str, *, timeout_seconds: float | None = None, poll_seconds: float = 1.0
+    ) -> Call:
+        """The call as it stands once it has ended, however that was."""
+        waits = self._client.wait_until_ended
+        return self._portal.run(waits, call_id, timeout_seconds=timeout_seconds, poll_seconds=poll_seconds)
+
     def hang_up(self, call_id: str) -> HangupResult:
         """End a call that is going on."""
         return self._portal.run(self._client.hang_up, call_id)
@@ -289,58 +300,3 @@ class CallsClient:
             dry_run=dry_run,
             repair=repair,
         )
-
-
-class BlockingPageIterator(PortalIterator[list[Call]]):
-    """The calls of a listing, a list at a time; ``close`` ends it early, and after an error it goes on."""
-
-    def __next__(self) -> list[Call]:
-        """The next calls; never an empty list."""
-        return super().__next__()
-
-    def close(self) -> None:
-        """End the listing; whatever was under way for it is given up."""
-        super().close()
-
-
-class BlockingCallIterator(Iterator[Call]):
-    """The calls of a listing one by one; ``close`` ends it early, and after an error it goes on.
-
-    Attributes:
-        pages: The same calls, a list at a time; for whoever pays for each step.
-    """
-
-    def __init__(self, pages: BlockingPageIterator) -> None:
-        # Not itertools.chain: an error would finish it.
-        self.pages = pages
-        self._page: Iterator[Call] = iter(())
-
-    def __next__(self) -> Call:
-        """The next call; a new page is asked for when the last one is used up."""
-        while True:
-            for call in self._page:
-                return call
-            self._page = iter(next(self.pages))
-
-    def close(self) -> None:
-        """End the listing; whatever was under way for it is given up."""
-        self._page = iter(())
-        self.pages.close()
-
-
-class BlockingRecordingStream(PortalSteps[bytes]):
-    """A recording's bytes as they arrive: iterate it. A connection that breaks is replaced under way.
-
-    Attributes:
-        size_bytes: The length of the whole.
-        content_type: What storage says it is, or None.
-    """
-
-    def __init__(self, portal: Portal, stream: RecordingStream) -> None:
-        super().__init__(portal, stream)
-        self.size_bytes = stream.size_bytes
-        self.content_type = stream.content_type
-
-    def __next__(self) -> bytes:
-        """The next bytes, however many arrived."""
-        return super().__next__()

@@ -33,6 +33,8 @@ _FOREIGN = re.compile(
     r"KROSAI_|LC_|LANG|PYTHON|COLUMNS|LINES|NO_COLOR|FORCE_COLOR|TTY_|TERM|COLORTERM|.*_proxy", re.I
 )
 _STYLE = re.compile(r"\x1b\[[0-9;]*m")
+# What moves or hides a cursor, or clears a line: how a display changes in place.
+_CONTROL = re.compile(r"\x1b\[\??[0-9;]*[A-Za-ln-z]")
 
 
 def environment(key: str = "", url: str = "", others: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -85,6 +87,11 @@ class Screen:
         return _STYLE.sub("", self.raw)
 
     @property
+    def frames(self) -> str:
+        """All that a display in place has shown, one state after the other."""
+        return _CONTROL.sub("", self.text).replace("\r", "\n")
+
+    @property
     def lines(self) -> list[str]:
         """The same, line by line."""
         return [line.rstrip() for line in self.text.splitlines()]
@@ -96,8 +103,11 @@ def on_terminal(
     key: str = "",
     url: str = "",
     columns: int = 80,
+    rows: int = 40,
     answers: Mapping[str, str] | None = None,
+    signals: Mapping[str, int] | None = None,
     variables: Mapping[str, str] | None = None,
+    stdout: IO[str] | None = None,
 ) -> Screen:
     """Run the program on a terminal to its end.
 
@@ -106,19 +116,22 @@ def on_terminal(
         key: The API key.
         url: The API's address.
         columns: How wide the terminal is.
+        rows: How high it is.
         answers: What is typed, each as soon as its question stands on the screen.
+        signals: What is sent to the program, each as soon as its words stand on the screen.
         variables: Variables of its environment, besides those of a plain terminal.
+        stdout: A file for stdout; the terminal where None.
     """
-    waiting = dict(answers or {})
+    waiting, due = dict(answers or {}), dict(signals or {})
     keyboard, terminal = pty.openpty()
-    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     seen = ""
     with subprocess.Popen(
         [*PROGRAM, *words],
         env=environment(key, url, variables),
         stdin=terminal,
-        stdout=terminal,
+        stdout=stdout or terminal,
         stderr=terminal,
         start_new_session=True,
     ) as process:
@@ -129,6 +142,8 @@ def on_terminal(
                     seen += decoder.decode(piece)
                     for question in [question for question in waiting if question in seen]:
                         os.write(keyboard, waiting.pop(question).encode())
+                    for words in [words for words in due if words in seen]:
+                        process.send_signal(due.pop(words))
         finally:
             os.close(keyboard)
             if process.poll() is None and sys.exc_info()[0] is not None:

@@ -17,7 +17,7 @@ LAYERS = (
     ("transcripts", "_wire", "_files", "_loop_thread", "_scopes", "_ration", "_values", "_schema"),
     ("models", "_retry", "_portal"),
     ("_seams", "_rows", "_prospects", "_arguments", "_resume", "_watch", "_links", "_increments"),
-    ("_habits", "_hangup", "settings", "_parts", "_holdings", "_report", "_findings", "_parquet"),
+    ("_habits", "_hangup", "_following", "settings", "_parts", "_holdings", "_report", "_findings", "_parquet"),
     ("_paging", "_scope"),
     ("_codec",),
     ("_pace", "_attempts", "_workers", "_listing", "_faults"),
@@ -31,7 +31,7 @@ LAYERS = (
     ("archive", "library"),
     ("_service",),
     ("_lifetime",),
-    ("client",),
+    ("client", "_blocking"),
     ("sync",),
 )
 HEIGHT = {name: height for height, row in enumerate(LAYERS) for name in row}

@@ -8,12 +8,10 @@ import click
 import pytest
 
 from krosai_calls import errors
-from krosai_calls.archive import ArchiveReport
 from krosai_calls.cli.display import cost_of, count_of, duration_of, size_of, text_of, time_of
 from krosai_calls.cli.exits import exit_for
 from krosai_calls.cli.options import how_many, point_in_time
 from krosai_calls.cli.output import Column, fitting
-from krosai_calls.cli.progress import progress_line
 
 # Section 6 of the design, class by class.
 EXIT_CODES = {
@@ -144,14 +142,6 @@ def test_a_size_has_the_unit_that_fits(count: int, shown: str) -> None:
 @pytest.mark.parametrize(("number", "shown"), [(0, "0 calls"), (1, "1 call"), (1250, "1,250 calls")])
 def test_a_number_goes_with_its_noun(number: int, shown: str) -> None:
     assert count_of(number, "call") == shown
-
-
-def test_progress_is_one_line_with_and_without_a_total() -> None:
-    report = ArchiveReport(
-        calls_seen=1200, recordings_saved=3, recordings_present=2, bytes_downloaded=1000, requests=1
-    )
-    assert progress_line(report) == "1,200 calls, 5 recordings, 1 kB, 1 request"
-    assert progress_line(ArchiveReport(calls_total=1500)) == "0 of 1,500 calls, 0 recordings, 0 B, 0 requests"
 
 
 # ---- options

@@ -53,6 +53,12 @@ def sandbox(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Sandbox
         ["get", "../stats"],
         ["get", "\udcff"],
         ["events", "stats/x"],
+        ["events", "call_1", "--follow", "--poll", "0s"],
+        ["events", "call_1", "--follow", "--poll", "2h"],
+        ["wait"],
+        ["wait", "a/b"],
+        ["wait", "call_1", "--timeout", "soon"],
+        ["completion", "tcsh"],
         ["hangup", "call_1"],
         ["hangup", "a/b", "--yes"],
         ["download"],
@@ -250,7 +256,7 @@ def test_what_cannot_be_written_ends_with_9(
 
 # ---- signals
 
-ENDINGS = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
+ENDINGS = [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 143)]
 
 
 @pytest.mark.parametrize(("number", "code"), ENDINGS)

@@ -19,6 +19,7 @@ COMMANDS = {
     "get",
     "stats",
     "events",
+    "wait",
     "hangup",
     "download",
     "archive",
@@ -26,6 +27,8 @@ COMMANDS = {
     "verify",
     "export",
     "sandbox",
+    "doctor",
+    "completion",
 }
 CALL_FILTERS = {"--status", "--direction", "--phone-number-id", "--endpoint-id", "--from", "--to"}
 EVERY_HELP = [["--help"], *([name, "--help"] for name in program.commands)]
@@ -41,6 +44,8 @@ def test_the_program_has_the_commands_of_the_design() -> None:
         ("list", {*CALL_FILTERS, "--max-items"}),
         ("archive", CALL_FILTERS),
         ("stats", CALL_FILTERS - {"--status", "--direction"}),
+        ("events", {"--follow"}),
+        ("wait", {"--timeout"}),
         ("hangup", {"--yes"}),
         ("download", {"--to"}),
         ("search", {*CALL_FILTERS, "--max-items", "--speaker"}),

@@ -174,6 +174,9 @@ HARMFUL = {
     "list": (["list"], {"calls": [HARMFUL_CALL], "total": 1, "limit": 50, "offset": 0}),
     "get": (["get", "call_1"], HARMFUL_CALL | {"id": "call_1"}),
     "events": (["events", "call_1"], {"events": [{"id": HARM, "type": HARM, "timestamp": HARM}]}),
+    "follow": (["events", "call_1", "--follow"], {"events": [{"event": HARM}, {"event": "call.completed"}]}),
+    "wait": (["wait", "call_1"], {"id": "call_1", "status": HARM, "completed_at": "2025-01-10T12:00:00Z"}),
+    "doctor": (["doctor"], {"error": HARM}),
     "stats": (["stats"], {"total_calls": 1, "by_status": {HARM: 1}}),
     "hangup": (["hangup", "call_1", "--yes"], {"id": "call_1", "status": HARM}),
     "an error": (["list"], {"error": {"code": HARM, "message": HARM, "details": {HARM: HARM}}}),
@@ -221,7 +224,15 @@ def test_a_terminal_that_knows_ascii_alone_gets_the_rest_spelt_out(
     assert json.loads(piped.stdout) == row
 
 
-TALKATIVE = (["list"], ["stats"], ["--help"], ["--version"], ["list", "--help"])
+TALKATIVE = (
+    ["list"],
+    ["stats"],
+    ["doctor"],
+    ["completion", "fish"],
+    ["--help"],
+    ["--version"],
+    ["list", "--help"],
+)
 
 
 @pytest.mark.parametrize("words", TALKATIVE, ids=" ".join)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -20,7 +21,14 @@ from krosai_calls._text import Secret
 from krosai_calls._transport import Transport
 from krosai_calls._wire import Endpoint
 from krosai_calls._wire import Request as ApiRequest
-from krosai_calls.observing import Event, RequestAnswered, RequestRetried, RequestsPaused, RequestStarted
+from krosai_calls.observing import (
+    Event,
+    RateLimit,
+    RequestAnswered,
+    RequestRetried,
+    RequestsPaused,
+    RequestStarted,
+)
 from krosai_calls.settings import ClientSettings
 
 CALL = b'{"id": "call_1"}'
@@ -253,3 +261,32 @@ async def test_a_client_hands_its_watcher_on() -> None:
         async with AsyncCallsClient("key", base_url=server.url, on_event=events.append) as client:
             await client.get_call("call_1")
     assert [type(event) for event in events] == [RequestStarted, RequestAnswered]
+
+
+async def test_an_answer_tells_the_pace_and_the_time_that_its_headers_name() -> None:
+    headers = [
+        ("X-RateLimit-Limit", "10"),
+        ("X-RateLimit-Remaining", "9"),
+        ("Date", "Fri, 10 Jan 2025 12:00:01 GMT"),
+    ]
+    watched = Watched(answer(200, CALL, headers))
+    await watched.fetch()
+    [_, told] = watched.events
+    assert isinstance(told, RequestAnswered)
+    assert told.rate_limit == RateLimit(10, 9)
+    assert told.server_time == datetime(2025, 1, 10, 12, 0, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("X-RateLimit-Limit", "50", RateLimit(50, None)),
+        ("X-RateLimit-Remaining", "nan", None),
+        ("Date", "now", None),
+    ],
+)
+async def test_what_a_header_does_not_say_is_not_told(name: str, value: str, told: RateLimit | None) -> None:
+    watched = Watched(answer(200, CALL, [(name, value)]))
+    await watched.fetch()
+    assert isinstance(watched.events[1], RequestAnswered)
+    assert (watched.events[1].rate_limit, watched.events[1].server_time) == (told, None)

@@ -15,11 +15,11 @@ from typing import Any, get_args, get_origin, get_type_hints
 import aiohttp
 import pytest
 
-from krosai_calls import AsyncCallsClient, CallsClient, RetryPolicy, sync
+from krosai_calls import AsyncCallsClient, CallsClient, RetryPolicy, _blocking, sync
+from krosai_calls._blocking import BlockingCallIterator, BlockingPageIterator, BlockingRecordingStream
 from krosai_calls._listing import CallIterator, PageIterator
 from krosai_calls._streams import RecordingStream
 from krosai_calls.sandbox import Sandbox
-from krosai_calls.sync import BlockingCallIterator, BlockingPageIterator, BlockingRecordingStream
 
 TWINS = {
     CallIterator: BlockingCallIterator,
@@ -42,6 +42,8 @@ VERBS = {
     "get_call",
     "get_stats",
     "list_events",
+    "watch_events",
+    "wait_until_ended",
     "hang_up",
     "get_recording",
     "stream_recording",
@@ -109,11 +111,11 @@ def documented_arguments(client: type) -> dict[str, str]:
 
 
 def first_lines() -> dict[tuple[str, str], str]:
-    """The first line of each docstring of `sync.py`, as it stands in the source, by class and method."""
-    tree = ast.parse(inspect.getsource(sync))
+    """The first line of each docstring of the blocking side, as the source has it, by class and method."""
     return {
         (owner.name, method.name): (ast.get_docstring(method) or "").split("\n")[0]
-        for owner in tree.body
+        for module in (sync, _blocking)
+        for owner in ast.parse(inspect.getsource(module)).body
         if isinstance(owner, ast.ClassDef)
         for method in owner.body
         if isinstance(method, ast.FunctionDef)

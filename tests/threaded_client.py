@@ -12,8 +12,8 @@ from contextlib import AbstractAsyncContextManager, AbstractContextManager, asyn
 from typing import Any, Generic, TypeVar
 
 from krosai_calls import AsyncCallsClient, CallsClient
+from krosai_calls._blocking import BlockingRecordingStream
 from krosai_calls._portal import Portal
-from krosai_calls.sync import BlockingRecordingStream
 
 C = TypeVar("C", bound=AsyncCallsClient)
 T = TypeVar("T")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, aclosing, closing
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -26,9 +27,9 @@ from krosai_calls import (
     RetryPolicy,
     Turn,
 )
+from krosai_calls._blocking import BlockingCallIterator, BlockingPageIterator, BlockingRecordingStream
 from krosai_calls._listing import CallIterator, PageIterator
 from krosai_calls.observing import Event
-from krosai_calls.sync import BlockingCallIterator, BlockingPageIterator, BlockingRecordingStream
 
 MOMENT = datetime(2025, 1, 10, tzinfo=UTC)
 
@@ -70,6 +71,8 @@ async def every_verb_awaited(client: AsyncCallsClient, call: Call) -> None:
     assert_type(await client.get_call("call_1"), Call)
     assert_type(await client.get_stats(from_date=MOMENT), CallStats)
     assert_type(await client.list_events("call_1"), list[CallEvent])
+    assert_type(client.watch_events("call_1", poll_seconds=2), AsyncGenerator[CallEvent, None])
+    assert_type(await client.wait_until_ended("call_1", timeout_seconds=60, poll_seconds=2), Call)
     assert_type(await client.hang_up("call_1"), HangupResult)
     assert_type(await client.get_recording("call_1"), RecordingLink)
     opening = client.stream_recording(call)
@@ -114,6 +117,8 @@ def every_verb_blocking(client: CallsClient, call: Call) -> None:
     assert_type(client.get_call("call_1"), Call)
     assert_type(client.get_stats(from_date=MOMENT), CallStats)
     assert_type(client.list_events("call_1"), list[CallEvent])
+    assert_type(client.watch_events("call_1", poll_seconds=2), Iterator[CallEvent])
+    assert_type(client.wait_until_ended("call_1", timeout_seconds=60, poll_seconds=2), Call)
     assert_type(client.hang_up("call_1"), HangupResult)
     assert_type(client.get_recording("call_1"), RecordingLink)
     opening = client.stream_recording(call)

@@ -22,6 +22,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             " install them with  pip install 'krosai-calls[cli]'\n"
         )
         return 2
-    from krosai_calls.cli.app import run
+    try:
+        from krosai_calls.cli.app import run
 
-    return run(arguments)
+        return run(arguments)
+    except KeyboardInterrupt:  # before a command could take it
+        return 130

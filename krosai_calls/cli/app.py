@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 
 import click
 
+from krosai_calls._text import redacted
 from krosai_calls._version import __version__
-from krosai_calls.cli import acting, archiving, library, reading, serving
-from krosai_calls.cli.exits import ADVICE_BY_EXIT, Exit, exit_for
-from krosai_calls.cli.output import Output, ReaderGoneError, TerminatedError, give_up
+from krosai_calls.cli import acting, archiving, completing, doctoring, following, library, reading, serving
+from krosai_calls.cli.exits import EndedError, Exit, advice_for, exit_for
+from krosai_calls.cli.output import Output, ReaderGoneError, give_up, has_room
 from krosai_calls.cli.setup import Setup
 from krosai_calls.errors import KrosaiError
 
@@ -34,14 +36,9 @@ def program(context: click.Context, sandbox: bool, base_url: str | None, as_json
     context.obj = Setup(sandbox=sandbox, base_url=base_url, out=Output(as_json=as_json))
 
 
-for _command in (
-    *reading.COMMANDS,
-    *acting.COMMANDS,
-    *archiving.COMMANDS,
-    *library.COMMANDS,
-    *serving.COMMANDS,
-):
-    program.add_command(_command)
+for _module in (reading, following, acting, archiving, library, serving, doctoring, completing):
+    for _command in _module.COMMANDS:
+        program.add_command(_command)
 
 
 def run(arguments: Sequence[str] | None) -> int:
@@ -50,29 +47,43 @@ def run(arguments: Sequence[str] | None) -> int:
     Args:
         arguments: The words after the program's name; the process's own where None.
     """
-    words = None if arguments is None else list(arguments)
+    words = sys.argv[1:] if arguments is None else list(arguments)
     try:
         switch_on_log()
         code = program.main(args=words, prog_name=PROGRAM, standalone_mode=False)
         Output(as_json=False).flush()
         return int(code or Exit.DONE)
     except click.Abort:  # what click makes of Ctrl-C
-        return _say("interrupted; what is done is kept", Exit.INTERRUPTED)
+        return _say("interrupted", Exit.INTERRUPTED)
+    except EndedError as ended:
+        if not has_room(sys.stdout):
+            give_up(sys.stdout)
+        said = "interrupted" if ended.code is Exit.INTERRUPTED else "told to end"
+        command = shlex.join([PROGRAM, *words])
+        return _say("; ".join(filter(None, (said, ended.advice.replace("{command}", command)))), ended.code)
     except click.ClickException as wrong:
         wrong.show(sys.stderr)
         return Exit.USAGE
     except KrosaiError as error:
-        code = exit_for(error)
-        advice = ADVICE_BY_EXIT.get(code)
-        return _say(f"{error}\n  {advice}" if advice else str(error), code)
+        return _say("\n  ".join(filter(None, (str(error), advice_for(error)))), exit_for(error))
     except (ReaderGoneError, SystemExit):  # the latter is what click makes of a reader that has gone
         give_up(sys.stdout)
         return Exit.DONE
     except OSError as fault:
         give_up(sys.stdout)
         return _say(f"the output cannot be written: {fault.strerror}", Exit.UNUSABLE)
-    except TerminatedError:
-        return _say("told to end; what is done is kept", Exit.TERMINATED)
+    except Exception as fault:  # noqa: BLE001 - a fault of ours: a traceback helps nobody but us
+        return _say(_fault_of_ours(fault), Exit.UNEXPECTED)
+
+
+def _fault_of_ours(fault: Exception) -> str:
+    """What is said of a fault of ours; where the log is on, all of it, but for keys and signatures."""
+    if os.environ.get("KROSAI_LOG"):
+        import traceback
+
+        return redacted("".join(traceback.format_exception(fault))).rstrip()
+    words = redacted(f"{type(fault).__name__}: {fault}")
+    return f"a fault of this program: {words}\n  with KROSAI_LOG=info it says where; please report that"
 
 
 def switch_on_log() -> None:

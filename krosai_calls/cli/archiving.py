@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +12,7 @@ from krosai_calls.cli.display import count_of, duration_of, size_of
 from krosai_calls.cli.exits import Exit
 from krosai_calls.cli.options import filters, how_long, how_much
 from krosai_calls.cli.output import Column, Output
-from krosai_calls.cli.progress import ArchiveProgressBar
-from krosai_calls.cli.setup import Setup
+from krosai_calls.cli.setup import TO_GO_ON, Setup
 from krosai_calls.errors import RequestBudgetExceededError
 
 if TYPE_CHECKING:
@@ -55,6 +55,16 @@ def archive_command(
     like. It ends with 6 where a limit or the day's quota ended it early.
     """
     choices["late_hours"] = late / 3600
+    import asyncio
+
+    from krosai_calls.cli.meters import shown
+    from krosai_calls.cli.progress import ArchiveMeter, Quota
+
+    quota = Quota()
+    meter = ArchiveMeter(time.monotonic(), quota)
+
+    def note(report: ArchiveReport) -> None:
+        meter.note(report, time.monotonic())
 
     async def job(client: AsyncCallsClient) -> int:
         if dry_run:
@@ -65,8 +75,11 @@ def archive_command(
         what = "invented calls from the sandbox" if setup.sandbox else "calls"
         setup.out.note(f"Archiving {what} into {directory}")
         try:
-            with ArchiveProgressBar() as bar:
-                report = await client.archive(directory, progress=bar.show, **choices)
+            async with shown(meter, setup.out):
+                report = await client.archive(directory, progress=note, **choices)
+        except asyncio.CancelledError:
+            setup.out.note(f"So far: {meter.line()}")
+            raise
         except RequestBudgetExceededError as used_up:
             if used_up.report is not None:
                 show_report(setup.out, directory, used_up.report)
@@ -74,7 +87,7 @@ def archive_command(
         show_report(setup.out, directory, report)
         return Exit.PARTLY if report.failures else Exit.DONE
 
-    return setup.run(job, max_requests=max_requests)
+    return setup.run(job, max_requests=max_requests, on_event=quota.note, when_ended=TO_GO_ON)
 
 
 COMMANDS: tuple[click.Command, ...] = (archive_command,)
@@ -101,7 +114,7 @@ def show_report(out: Output, directory: Path, report: ArchiveReport) -> None:
     if out.as_json:
         out.data(report.to_dict())
     else:
-        titles = ("saved", "there already", "left", "to come", "gone", "failed")
+        titles = ("saved", "present", "left", "to come", "gone", "failed")
         out.table((Column(""), *(Column(title, is_number=True) for title in titles)), _report_rows(report))
     out.note(
         f"{count_of(report.calls_seen, 'call')} looked at ({report.calls_new:,} new) for"

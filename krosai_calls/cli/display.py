@@ -20,6 +20,17 @@ STATUS_STYLES = {
     "no_answer": "yellow",
 }
 
+_DAY = 86_400.0
+# Up to how many seconds an age is told in which unit.
+_AGES = (
+    ("s", 1.0, 60.0),
+    ("m", 60.0, 3600.0),
+    ("h", 3600.0, 2 * _DAY),
+    ("d", _DAY, 21 * _DAY),
+    ("w", 7 * _DAY, 2 * 365 * _DAY),
+    ("y", 365.25 * _DAY, float("inf")),
+)
+
 
 def text_of(value: object) -> str:
     """Anything as one harmless line; nothing as a dash."""
@@ -29,6 +40,26 @@ def text_of(value: object) -> str:
 def time_of(moment: datetime | None) -> str:
     """A moment to the second, UTC."""
     return NOTHING if moment is None else moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def ago_of(moment: datetime | None, now: datetime) -> str:
+    """How long ago a moment was, roughly: 12s ago, 5m ago, 3h ago, 6d ago, 11w ago, 2y ago; or in 5m."""
+    if moment is None:
+        return NOTHING
+    seconds = (now - moment).total_seconds()
+    amount = abs(seconds)
+    for unit, length, most in _AGES:
+        if amount < most:
+            words = f"{int(amount // length)}{unit}"
+            return f"{words} ago" if seconds >= 0 else f"in {words}"
+    return NOTHING
+
+
+def after_of(moment: datetime | None, start: datetime | None) -> str:
+    """How long after another a moment is: +0s, +3m05s."""
+    if moment is None or start is None or moment < start:
+        return NOTHING
+    return f"+{duration_of((moment - start).total_seconds())}"
 
 
 def duration_of(seconds: float | None) -> str:

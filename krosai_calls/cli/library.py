@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from krosai_calls.cli.display import count_of, excerpt_of, size_of, time_of
-from krosai_calls.cli.exits import Exit
+from krosai_calls.cli.exits import EndedError, Exit
 from krosai_calls.cli.options import filters
-from krosai_calls.cli.output import Column, Output, TerminatedError
-from krosai_calls.cli.progress import StatusLine
+from krosai_calls.cli.output import Column, Output
 from krosai_calls.cli.setup import Setup
+from krosai_calls.cli.status import StatusLine
 
 if TYPE_CHECKING:
     from krosai_calls.client import AsyncCallsClient
@@ -164,7 +164,7 @@ def _ended_in_order() -> Iterator[None]:
     """While something takes long, let SIGTERM end it like an error: what is not whole is removed."""
 
     def end(*_: object) -> None:
-        raise TerminatedError
+        raise EndedError(Exit.TERMINATED)
 
     try:
         before = signal.signal(signal.SIGTERM, end)

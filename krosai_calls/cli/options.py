@@ -17,7 +17,7 @@ _SPAN = re.compile(r"(?P<count>[0-9]{1,6})(?P<unit>[mhdw])", re.ASCII)
 _SIZE = re.compile(r"(?P<count>[0-9]{1,12}(\.[0-9]{1,6})?)(?P<unit>[kKMGT]?B?)", re.ASCII)
 _SIZES = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 _SIZES |= {unit[0]: size for unit, size in _SIZES.items() if len(unit) == 2}
-_DURATION = re.compile(r"(?P<count>[0-9]{1,6})(?P<unit>[smhd])", re.ASCII)
+_DURATION = re.compile(r"(?P<count>[0-9]{1,6}(\.[0-9]{1,3})?)(?P<unit>[smhd])", re.ASCII)
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
@@ -56,11 +56,11 @@ def how_much(text: str) -> int:
 
 
 def how_long(text: str) -> float:
-    """A number of seconds: 90s, 45m, 6h, 1d."""
+    """A number of seconds: 0.5s, 90s, 45m, 6h, 1d."""
     span = _DURATION.fullmatch(text)
-    if span is None or not int(span["count"]):
+    if span is None or not float(span["count"]):
         raise click.BadParameter(f"{text!r} is no length of time such as 90s, 45m or 6h")
-    return int(span["count"]) * _SECONDS[span["unit"]]
+    return float(span["count"]) * _SECONDS[span["unit"]]
 
 
 def _moment(text: str) -> datetime | str:
@@ -84,8 +84,22 @@ _RANGE_OPTIONS = (
     ),
     click.option("--to", "to_date", type=_moment, metavar="WHEN", help="Only calls created then or earlier."),
 )
+
+
+def _known_statuses(_: click.Context, __: click.Parameter, begun: str) -> list[str]:
+    """The statuses that a shell offers; the service may have others."""
+    from krosai_calls.models import CallStatus
+
+    return [status.value for status in CallStatus if status.startswith(begun)]
+
+
 _STATE_OPTIONS = (
-    click.option("--status", metavar="STATUS", help="Only calls that stand like this: completed, failed, …"),
+    click.option(
+        "--status",
+        metavar="STATUS",
+        shell_complete=_known_statuses,
+        help="Only calls that stand like this: completed, failed, …",
+    ),
     click.option("--direction", type=click.Choice(["inbound", "outbound"]), help="Only calls of this direction."),
 )
 
