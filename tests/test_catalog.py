@@ -167,3 +167,31 @@ async def test_a_catalogue_of_a_newer_version_is_left_alone_and_told(tmp_path: P
 async def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(ArchiveError, match="cannot be opened"):
         await Catalog(tmp_path / "nowhere").__aenter__()
+
+
+async def test_the_views_answer_what_people_ask_first(tmp_path: Path) -> None:
+    day = {"created_at": "2025-01-10T12:00:00Z", "completed_at": "2025-01-10T12:05:00Z", "endpoint_id": "ep_1"}
+    async with Catalog(tmp_path) as catalog:
+        await catalog.save_calls(
+            calls_of(
+                {"id": "a", "status": "completed", "duration": 60, "cost_cents": 50} | day,
+                {"id": "b", "status": "busy", "duration": 0, "cost_cents": 0} | day,
+                {
+                    "id": "c",
+                    "status": "completed",
+                    "duration": 120,
+                    "cost_cents": 25,
+                    "created_at": "2025-01-09T23:59:59Z",
+                },
+            )
+        )
+    assert rows_of(tmp_path, "SELECT * FROM calls_by_day") == [
+        {"day": "2025-01-10", "calls": 2, "completed": 1, "minutes": 1.0, "cost": 0.5},
+        {"day": "2025-01-09", "calls": 1, "completed": 1, "minutes": 2.0, "cost": 0.25},
+    ]
+    by_endpoint = "SELECT endpoint_id, calls, completed, minutes, cost FROM calls_by_endpoint"
+    assert rows_of(tmp_path, by_endpoint) == [
+        {"endpoint_id": "ep_1", "calls": 2, "completed": 1, "minutes": 1.0, "cost": 0.5},
+        {"endpoint_id": None, "calls": 1, "completed": 1, "minutes": 2.0, "cost": 0.25},
+    ]
+    assert [row["call_id"] for row in rows_of(tmp_path, "SELECT call_id FROM open_artefacts")] == []

@@ -17,8 +17,9 @@ _SPAN = re.compile(r"(?P<count>[0-9]{1,6})(?P<unit>[mhdw])", re.ASCII)
 _SIZE = re.compile(r"(?P<count>[0-9]{1,12}(\.[0-9]{1,6})?)(?P<unit>[kKMGT]?B?)", re.ASCII)
 _SIZES = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 _SIZES |= {unit[0]: size for unit, size in _SIZES.items() if len(unit) == 2}
-_DURATION = re.compile(r"(?P<count>[0-9]{1,6}(\.[0-9]{1,3})?)(?P<unit>[smhd])", re.ASCII)
-_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_DURATION = re.compile(r"(?P<count>[0-9]{1,6}(\.[0-9]{1,3})?)(?P<unit>ms|[smhd])", re.ASCII)
+_SHARE = re.compile(r"(?P<percent>[0-9]{1,3}(\.[0-9]{1,6})?)%", re.ASCII)
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -61,6 +62,14 @@ def how_long(text: str) -> float:
     if span is None or not float(span["count"]):
         raise click.BadParameter(f"{text!r} is no length of time such as 90s, 45m or 6h")
     return float(span["count"]) * _SECONDS[span["unit"]]
+
+
+def how_often(text: str) -> float:
+    """A share from 0 to 1: 5%, 0.5%."""
+    share = _SHARE.fullmatch(text)
+    if share is None or float(share["percent"]) > 100:
+        raise click.BadParameter(f"{text!r} is no share such as 5% or 0.5%")
+    return float(share["percent"]) / 100
 
 
 def _moment(text: str) -> datetime | str:

@@ -64,7 +64,7 @@ async def _sandbox_client(max_requests: int | None, on_event: OnEvent | None) ->
     from krosai_calls.sandbox import Sandbox
 
     async with (
-        Sandbox() as sandbox,
+        Sandbox(real_time=True) as sandbox,  # or a call that goes on would never end
         AsyncCallsClient(
             sandbox.api_key, base_url=sandbox.base_url, max_requests=max_requests, on_event=on_event
         ) as client,

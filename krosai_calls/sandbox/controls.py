@@ -98,6 +98,18 @@ class Controls:
     def on_request(self, told: Callable[[RecordedRequest], object] | None) -> None:
         self._desk.on_request = told
 
+    @property
+    def on_answer(self) -> Callable[[RecordedRequest], object] | None:
+        """Told of each request once it is answered, on the sandbox's loop: a log.
+
+        Its ``status`` is None where the connection was cut instead. It must not raise.
+        """
+        return self._desk.on_answer
+
+    @on_answer.setter
+    def on_answer(self, told: Callable[[RecordedRequest], object] | None) -> None:
+        self._desk.on_answer = told
+
     def add_call(self, **fields: Unpack[CallFields]) -> dict[str, Any]:
         """Add a call, as the newest unless ``created_at`` says otherwise.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
@@ -27,6 +28,7 @@ class Desk:
 
     Attributes:
         on_request: The same; it may be changed at any time.
+        on_answer: Told of each request once it is answered, with the status; with none where it was cut off.
         failure: What ``on_request`` raised first.
     """
 
@@ -41,6 +43,7 @@ class Desk:
         self._pauses = pauses
         self._faults = faults
         self.on_request = on_request
+        self.on_answer: Callable[[RecordedRequest], object] | None = None
         self.failure: BaseException | None = None
 
     def middleware(self, server: str) -> Middleware:
@@ -62,10 +65,11 @@ class Desk:
                 # After it was told: what on_request plans may befall this very request.
                 request[FAULT] = fault = self._faults.take(noted)
                 response = await answer_with(fault, request, handler, self._pauses)
-            if response is None:
-                return web.Response()  # to nobody: the connection is closed
-            self._journal.answered(ticket, response.status)
-            return response
+            if response is not None:
+                self._journal.answered(ticket, response.status)
+            if self.on_answer is not None:
+                self.on_answer(replace(noted, status=None if response is None else response.status))
+            return web.Response() if response is None else response  # in the first case to nobody
 
         return layer
 
