@@ -9,7 +9,8 @@ from pathlib import Path
 
 import filelock
 
-from krosai_calls.catalog import FILE_NAME, who_runs
+from krosai_calls._catalog_reading import reading
+from krosai_calls.catalog import FILE_NAME
 from krosai_calls.errors import ArchiveError
 
 LOCK_NAME = f"{FILE_NAME}.lock"
@@ -28,7 +29,7 @@ def held(directory: Path) -> Iterator[None]:
         try:
             stack.enter_context(filelock.FileLock(path, timeout=0, mode=0o600))
         except filelock.Timeout:
-            holder = who_runs(directory)
+            holder = _holder(directory)
             raise ArchiveError(
                 f"another run is archiving into {directory}{holder and f' ({holder})'}: wait for it, or stop it"
             ) from None
@@ -36,3 +37,15 @@ def held(directory: Path) -> Iterator[None]:
             if isinstance(fault, OSError) and fault.errno not in _NO_LOCKS:
                 raise ArchiveError(f"{path} cannot be used: {fault.strerror}") from fault
         yield
+
+
+def _holder(directory: Path) -> str:
+    """Which run has an archive in use, in words; empty where that cannot be told."""
+    try:
+        with reading(directory) as connection:
+            found = connection.execute(
+                "SELECT process_id, host, started_at FROM runs WHERE outcome = 'running' ORDER BY id DESC LIMIT 1"
+            ).fetchone()
+    except ArchiveError:
+        return ""
+    return "" if found is None else "process {} on {}, since {}".format(*found)

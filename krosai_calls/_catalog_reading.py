@@ -18,6 +18,7 @@ from attrs import frozen
 
 from krosai_calls import _schema
 from krosai_calls._arguments import filter_query
+from krosai_calls._holdings import as_text
 from krosai_calls._text import visible
 from krosai_calls.catalog import FILE_NAME
 from krosai_calls.errors import ArchiveError
@@ -58,13 +59,8 @@ def conditions_of(filters: Mapping[str, Any]) -> Conditions:
     query = filter_query(filters)
     for name in ("from_date", "to_date"):
         if name in query:
-            query[name] = _column_time(query[name])
+            query[name] = as_text(datetime.fromisoformat(query[name]))
     return Conditions(" AND ".join([_CONDITION_OF[name] for name in query]) or "true", tuple(query.values()))
-
-
-def _column_time(text: str) -> str:
-    """An instant as the catalogue's columns have it: to the millisecond, so that texts sort like times."""
-    return datetime.fromisoformat(text).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def place_of(directory: Path, path: str | None) -> Path | None:
@@ -122,10 +118,7 @@ def _open(directory: Path, path: Path) -> sqlite3.Connection:
 
 def _require_readable(path: Path, version: int) -> None:
     if version > _schema.VERSION:
-        raise ArchiveError(
-            f"{path} is of version {version}, which a newer krosai_calls made: this one knows up to"
-            f" {_schema.VERSION}. Please update."
-        )
+        raise _schema.too_new(str(path), version)
     if version < _schema.VERSION:
         raise ArchiveError(
             f"{path} is of version {version}, and reading it takes version {_schema.VERSION}: archive into this"

@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Final
 
 from krosai_calls._catalog_reading import place_of, reading
-from krosai_calls._files import NO_SURPRISES
+from krosai_calls._files import NO_SURPRISES, digest_of_file
 from krosai_calls._text import storable
 
 SUMS_NAME: Final = "SHA256SUMS"
 _LINES_AT_ONCE: Final = 1_000
-_PIECE_BYTES: Final = 2**20
 
 # Sorted, so that two lists of the same files are the same.
 _SAVED: Final = """
@@ -28,15 +27,6 @@ _SAVED: Final = """
 def digest_of(text: str) -> str:
     """The digest of a transcript's file."""
     return hashlib.sha256(storable(text).encode("utf-8")).hexdigest()
-
-
-def digest_of_file(descriptor: int) -> tuple[str, int]:
-    """The digest of an open file, and how many bytes it has."""
-    hashed, size = hashlib.sha256(), 0
-    while piece := os.read(descriptor, _PIECE_BYTES):
-        hashed.update(piece)
-        size += len(piece)
-    return hashed.hexdigest(), size
 
 
 def checksum_pieces(directory: Path) -> Iterator[tuple[bytes, int]]:

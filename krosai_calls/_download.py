@@ -259,25 +259,22 @@ class _Incoming:
             raise no_mp3(self._call_id, beginning)
 
 
-def write_transcript(call_id: str, text: str, path: Path) -> None:
+def write_transcript(call_id: str, text: str, path: Path) -> bytes:
     """Write a transcript as a text file in UTF-8; it blocks for as long as the disk takes.
 
     Lone surrogates, which no file can hold, become U+FFFD.
 
+    Returns:
+        What is in the file.
+
     Raises:
         LocalFileError: The file cannot be written.
     """
+    data = storable(text).encode("utf-8")
     with local_errors(call_id, path):
         make_folder(path.parent)
-        write_whole(path, storable(text).encode("utf-8"))
-
-
-def is_transcript(path: Path, text: str) -> bool:
-    """Whether a file can be this transcript: it is there and has its size."""
-    try:
-        return path.stat().st_size == len(storable(text).encode("utf-8"))
-    except OSError:
-        return False
+        write_whole(path, data)
+    return data
 
 
 @contextmanager

@@ -128,6 +128,7 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+_PIECE_BYTES = 2**20
 NO_SURPRISES = sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_BINARY"))
 
 
@@ -235,8 +236,10 @@ def free_bytes(folder: Path) -> int | None:
     return found.f_bavail * found.f_frsize or None
 
 
-def digest_of(path: Path) -> tuple[int, str]:
-    """A file's size and SHA-256; it blocks for as long as reading it takes."""
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256")
-        return file.tell(), digest.hexdigest()
+def digest_of_file(descriptor: int) -> tuple[str, int]:
+    """The SHA-256 of an open file, and how many bytes it has; it blocks for as long as reading it takes."""
+    hashed, size = hashlib.sha256(), 0
+    while piece := os.read(descriptor, _PIECE_BYTES):
+        hashed.update(piece)
+        size += len(piece)
+    return hashed.hexdigest(), size

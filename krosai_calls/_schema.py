@@ -129,10 +129,15 @@ def migrate(connection: sqlite3.Connection) -> int:
     """
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     if version > VERSION:
-        raise ArchiveError(
-            f"the catalogue is of version {version}, which a newer krosai_calls made: this one knows up to"
-            f" {VERSION}. Please update."
-        )
+        raise too_new("the catalogue", version)
     for number, step in enumerate(_MIGRATIONS[version:], version + 1):
         connection.executescript(f"BEGIN IMMEDIATE; {step} PRAGMA user_version = {number}; COMMIT;")
     return version
+
+
+def too_new(what: str, version: int) -> ArchiveError:
+    """The error that tells that a newer version of this package made a catalogue."""
+    return ArchiveError(
+        f"{what} is of version {version}, which a newer krosai_calls made: this one knows up to {VERSION}."
+        " Please update."
+    )

@@ -12,6 +12,7 @@ from typing import Any
 
 from attrs import evolve, frozen
 
+from krosai_calls._arguments import MAX_PAGE_SIZE
 from krosai_calls._callbacks import tell
 from krosai_calls._findings import VerifyReport
 from krosai_calls._holdings import EVENTS, RECORDING, TRANSCRIPT, Changes, Saved
@@ -25,7 +26,6 @@ from krosai_calls.models import Call, CallEvent, Download, Page
 
 # What recordings of the service take: 96 kbit/s.
 BYTES_PER_SECOND = 12_000
-PAGE_SIZE = 100
 
 
 @frozen
@@ -209,7 +209,7 @@ async def foresee(source: CallSource, order: ArchiveOrder, scope: Scope, catalog
     recordings = to_do + round(calls * share) if order.recordings else 0
     mean = sum(seconds) / len(seconds) if seconds else 0.0
     walks, alone = (1, 0) if plan is None else (len(plan.walks), len(plan.alone))
-    requests = max(walks, math.ceil(calls / (PAGE_SIZE - 1))) + alone + (calls if order.events else 0)
+    requests = max(walks, math.ceil(calls / (MAX_PAGE_SIZE - 1))) + alone + (calls if order.events else 0)
     tally.begin(states)
     size = round(recordings * mean * BYTES_PER_SECOND)
     foreseen = ArchivePlan(calls=calls, recordings=recordings, bytes=size, requests=requests)

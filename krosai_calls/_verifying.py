@@ -13,8 +13,8 @@ from attrs import evolve, frozen
 
 from krosai_calls._callbacks import tell
 from krosai_calls._catalog_reading import place_of, reading
-from krosai_calls._checksums import digest_of, digest_of_file
-from krosai_calls._files import NO_SURPRISES, PART_SUFFIX
+from krosai_calls._checksums import digest_of
+from krosai_calls._files import NO_SURPRISES, PART_SUFFIX, digest_of_file
 from krosai_calls._findings import Finding, Problem, VerifyReport
 from krosai_calls._names import recording_name, transcript_name
 from krosai_calls._repairing import DAMAGED_SUFFIX

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import hashlib
 import math
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing, suppress
@@ -20,7 +21,7 @@ from attrs import frozen
 
 from krosai_calls._archive_lock import held
 from krosai_calls._download import local_errors, run_to_the_end, write_transcript
-from krosai_calls._files import digest_of, make_folder
+from krosai_calls._files import digest_of_file, make_folder
 from krosai_calls._holdings import EVENTS, RECORDING, TRANSCRIPT, Outcome, Saved, key_of
 from krosai_calls._increments import BEGINNING, END, Progress, Span, Walk, look_ahead
 from krosai_calls._json import encode_json
@@ -283,7 +284,7 @@ class _Run:
         path = self._order.directory / recording_name(call.id, call.created_at)
         if path.is_file():  # its name says that it is whole; a run was killed before it could say so
             with local_errors(call.id, path):
-                size, sha256 = await run_to_the_end(lambda: digest_of(path))
+                sha256, size = await run_to_the_end(lambda: _digest_of(path))
             await self._note(call.id, RECORDING, Outcome(state=State.SAVED, size_bytes=size, sha256=sha256))
             return
         try:
@@ -305,8 +306,9 @@ class _Run:
     async def _save_transcript(self, call: Call) -> None:
         path = self._order.directory / transcript_name(call.id, call.created_at)
         text = call.transcript or ""
-        size, sha256 = await run_to_the_end(lambda: _written(call.id, text, path))
-        await self._note(call.id, TRANSCRIPT, Outcome(state=State.SAVED, size_bytes=size, sha256=sha256))
+        data = await run_to_the_end(lambda: write_transcript(call.id, text, path))
+        outcome = Outcome(state=State.SAVED, size_bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
+        await self._note(call.id, TRANSCRIPT, outcome)
         self._tally.saved_transcript()
 
     async def _note(self, call_id: str, kind: str, outcome: Outcome, *, only_open: bool = False) -> None:
@@ -319,10 +321,9 @@ class _Run:
             await self._note(job.call_id, job.kind, Outcome(state=State.FAILED, error=str(fault)))
 
 
-def _written(call_id: str, text: str, path: Path) -> tuple[int, str]:
-    with local_errors(call_id, path):
-        write_transcript(call_id, text, path)
-        return digest_of(path)
+def _digest_of(path: Path) -> tuple[str, int]:
+    with path.open("rb") as file:
+        return digest_of_file(file.fileno())
 
 
 def _bounds(span: Span) -> Mapping[str, datetime]:

@@ -158,24 +158,6 @@ class Catalog:
         return guarded
 
 
-def who_runs(directory: Path) -> str:
-    """Which run has an archive in use, in words; empty where that cannot be told."""
-    path = directory / FILE_NAME
-    try:
-        connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
-    except sqlite3.Error:
-        return ""
-    try:
-        found = connection.execute(
-            "SELECT process_id, host, started_at FROM runs WHERE outcome = 'running' ORDER BY id DESC LIMIT 1"
-        ).fetchone()
-    except sqlite3.Error:
-        return ""
-    finally:
-        connection.close()
-    return "" if found is None else "process {} on {}, since {}".format(*found)
-
-
 def _open(path: Path) -> sqlite3.Connection:
     # Made here, because SQLite would make it readable for everybody; -wal and -shm take its mode.
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600))

@@ -7,7 +7,7 @@ sent as null or sent with an unexpected type is None here, and in ``to_dict()`` 
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from datetime import datetime
 from enum import Enum, StrEnum
 from pathlib import Path
@@ -80,9 +80,9 @@ class Record:
 
     def to_dict(self) -> dict[str, Any]:
         """The record as JSON has it: exactly what the service sent, or the fields of one made by hand."""
-        return copy.deepcopy(dict(self.as_sent()))
+        return copy.deepcopy(self.as_sent())
 
-    def as_sent(self) -> Mapping[str, Any]:
+    def as_sent(self) -> dict[str, Any]:
         """The same without a copy: not to be changed."""
         if self._raw is not None:
             return self._raw

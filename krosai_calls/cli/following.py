@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import aclosing
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from krosai_calls.cli.display import after_of, cost_of, duration_of, text_of, time_of
-from krosai_calls.cli.options import how_long
+from krosai_calls.cli.options import CommandT, how_long
 from krosai_calls.cli.output import Column, Output, Table
 from krosai_calls.cli.setup import Setup
 
@@ -28,18 +29,22 @@ _EVENT_COLUMNS = (
 _USUAL_EVENT = ("2025-01-10 12:00:00", "transcription.completed", "+1h02m03s", "evt_0123456789ab")
 
 
+def _poll(words: str) -> Callable[[CommandT], CommandT]:
+    return click.option(
+        "--poll",
+        "poll_seconds",
+        type=how_long,
+        default="1s",
+        show_default=True,
+        metavar="TIME",
+        help=words,
+    )
+
+
 @click.command("events", epilog="Example:  krosai-calls events call_abc123 --follow")
 @click.argument("call_id", metavar="ID")
 @click.option("--follow", "-f", is_flag=True, help="Show what happens next, too, until the call has ended.")
-@click.option(
-    "--poll",
-    "poll_seconds",
-    type=how_long,
-    default="1s",
-    show_default=True,
-    metavar="TIME",
-    help="With --follow: the time between two looks, each of which is an API request.",
-)
+@_poll("With --follow: the time between two looks, each of which is an API request.")
 @click.pass_obj
 def events_command(setup: Setup, call_id: str, follow: bool, poll_seconds: float) -> int:
     """Show the timeline of a call, oldest first."""
@@ -75,15 +80,7 @@ def events_command(setup: Setup, call_id: str, follow: bool, poll_seconds: float
     metavar="TIME",
     help="How long at most, such as 90s or 10m; it ends with 7 where the call goes on then.",
 )
-@click.option(
-    "--poll",
-    "poll_seconds",
-    type=how_long,
-    default="1s",
-    show_default=True,
-    metavar="TIME",
-    help="The time between two looks, each of which is an API request.",
-)
+@_poll("The time between two looks, each of which is an API request.")
 @click.pass_obj
 def wait_command(setup: Setup, call_id: str, timeout_seconds: float | None, poll_seconds: float) -> int:
     """Wait until a call has ended, however that is, and show how."""
