@@ -8,10 +8,11 @@ import hashlib
 import math
 import mmap
 import os
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import TypeAlias, TypeVar
+from typing import TypeAlias
 
 from yarl import URL
 
@@ -23,6 +24,7 @@ from krosai_calls._parts import CHECKPOINT_BYTES, CHECKPOINT_SECONDS, RecordingP
 from krosai_calls._resume import Held, Verdict
 from krosai_calls._streams import RecordingStream, no_mp3
 from krosai_calls._text import storable
+from krosai_calls._threads import SpareCores, run_to_the_end
 from krosai_calls._transfers import Opened, Transfer
 from krosai_calls._transport import Transport
 from krosai_calls.errors import (
@@ -37,12 +39,13 @@ from krosai_calls.errors import (
 from krosai_calls.models import Call, Download, RecordingLink
 
 Progress: TypeAlias = Callable[[int, int | None], object]
-T = TypeVar("T")
 
 PROGRESS_SECONDS = 0.1
 BEGINNING_BYTES = 16
 # Each has files open, and a link that grows old: the others wait for their turn with neither.
 MOST_AT_ONCE = 100
+# A disk that takes longer than this to have a file is slow: then several files wait for it at once.
+SLOW_DISK_SECONDS = 0.001
 
 
 class Recordings:
@@ -68,6 +71,8 @@ class Recordings:
         self._api_url = api_url
         self._saving: dict[Path, _Saving] = {}
         self._places = asyncio.Semaphore(MOST_AT_ONCE)
+        self._spare_cores = SpareCores()
+        self._is_disk_slow = False
 
     @asynccontextmanager
     async def stream(self, call: Call | str) -> AsyncIterator[RecordingStream]:
@@ -112,7 +117,7 @@ class Recordings:
             incoming = _Incoming(part, call_id, progress, self._transport.clock)
             try:
                 await self._receive(transfer, incoming)
-                download = await run_to_the_end(lambda: incoming.finish(path, transfer.link.duration_seconds))
+                download = await self._finish(incoming, path, transfer.link.duration_seconds)
             except BaseException as ended:
                 if isinstance(ended, asyncio.CancelledError):
                     transfer.done()  # nobody knows whether the next attempt would have brought it
@@ -144,6 +149,17 @@ class Recordings:
                 await transfer.doubt(doubt)
             else:  # storage gives it in parts
                 transfer.advanced(incoming.held.received)
+
+    async def _finish(self, incoming: _Incoming, path: Path, duration_seconds: float | None) -> Download:
+        # Checks keep a core busy; waiting for a slow disk does not.
+        threads = None if self._is_disk_slow else self._spare_cores.threads
+        download = await run_to_the_end(lambda: incoming.finish(path, duration_seconds), threads=threads)
+        self._is_disk_slow = incoming.disk_seconds > SLOW_DISK_SECONDS
+        return download
+
+    async def aclose(self) -> None:
+        """End the threads that check recordings; a second call does nothing."""
+        await self._spare_cores.aclose()
 
     def _transfer(self, call: Call | str) -> Transfer:
         link = Link(call, self._fresh_link, api_url=self._api_url, sleep=self._transport.sleep)
@@ -178,7 +194,11 @@ class _Saving:
 
 
 class _Incoming:
-    """A recording on its way into its part file."""
+    """A recording on its way into its part file.
+
+    Attributes:
+        disk_seconds: How long the disk took to have all of it; 0 before.
+    """
 
     def __init__(
         self, part: RecordingPart, call_id: str, progress: Progress | None, clock: Callable[[], float]
@@ -187,10 +207,13 @@ class _Incoming:
         self._call_id = call_id
         self._progress = progress
         self._clock = clock
+        self.disk_seconds = 0.0
         self._resumed_bytes = part.held.received
         self._told_digest: tuple[str, str] | None = None
         self._told_at = -math.inf
         self._recorded_at = clock()
+        # What came first, until it is enough to see what it is; None from then on.
+        self._beginning: bytes | None = None
 
     @property
     def held(self) -> Held:
@@ -210,21 +233,41 @@ class _Incoming:
             self._resumed_bytes, self._told_digest = 0, None
             part.begin(judgement.validator, judgement.size_bytes or 0)
         self._told_digest = judgement.digest or self._told_digest
-        beginning = b"" if part.held.received == 0 else None
-        while piece := await body.read():
-            if beginning is not None:
-                beginning += piece[:BEGINNING_BYTES]
-                self._require_audio(beginning)
-                beginning = beginning if len(beginning) < BEGINNING_BYTES else None
+        self._beginning = b"" if part.held.received == 0 else None
+        while piece := await body.read(self._take_at_once):
+            if self._beginning is not None:
+                self._look_at_the_beginning(piece)
             part.write(piece)
             now = self._clock()
-            if now - self._told_at >= PROGRESS_SECONDS and not part.held.is_whole:
+            if self._is_progress_due(now):
                 self._told_at = now
                 tell(self._progress, part.held.received, part.held.size_bytes)
-            unrecorded = part.unrecorded_bytes
-            if unrecorded >= CHECKPOINT_BYTES or (unrecorded and now - self._recorded_at >= CHECKPOINT_SECONDS):
+            if self._is_checkpoint_due(now):
                 await run_to_the_end(part.checkpoint)
                 self._recorded_at = self._clock()
+
+    def _take_at_once(self, piece: memoryview) -> bool:
+        """Write a piece down where it comes in, if that is all there is to do."""
+        now = self._clock()
+        if self._beginning is not None or self._is_progress_due(now) or self._is_checkpoint_due(now):
+            return False
+        self._part.write(piece)
+        return True
+
+    def _is_progress_due(self, now: float) -> bool:
+        is_wanted = self._progress is not None and not self.held.is_whole
+        return is_wanted and now - self._told_at >= PROGRESS_SECONDS
+
+    def _is_checkpoint_due(self, now: float) -> bool:
+        unrecorded = self._part.unrecorded_bytes
+        is_late = unrecorded > 0 and now - self._recorded_at >= CHECKPOINT_SECONDS
+        return is_late or unrecorded >= CHECKPOINT_BYTES
+
+    def _look_at_the_beginning(self, piece: bytes) -> None:
+        beginning = (self._beginning or b"") + piece[:BEGINNING_BYTES]
+        if not could_be_mp3(beginning):
+            raise no_mp3(self._call_id, beginning)
+        self._beginning = beginning if len(beginning) < BEGINNING_BYTES else None
 
     def finish(self, path: Path, duration_seconds: float | None) -> Download:
         """Check the whole and give it its name; it blocks for as long as the disk takes."""
@@ -239,7 +282,9 @@ class _Incoming:
             raise IntegrityError(
                 f"the recording of call {self._call_id} ends in the middle of a frame", call_id=self._call_id
             )
+        began = time.monotonic()
         part.publish()
+        self.disk_seconds = time.monotonic() - began
         suspect = "duration" if found is Suspicion.DURATION else None
         return Download(path, size_bytes=size, resumed_bytes=self._resumed_bytes, sha256=digest, suspect=suspect)
 
@@ -253,10 +298,6 @@ class _Incoming:
                 f"the recording of call {self._call_id} has another digest than storage told: {name} {found}",
                 call_id=self._call_id,
             )
-
-    def _require_audio(self, beginning: bytes) -> None:
-        if not could_be_mp3(beginning):
-            raise no_mp3(self._call_id, beginning)
 
 
 def write_transcript(call_id: str, text: str, path: Path) -> bytes:
@@ -288,22 +329,3 @@ def local_errors(call_id: str | None, path: Path) -> Iterator[None]:
         error = LocalFileError(f"{path} cannot be written: {fault.strerror}", call_id=call_id, path=path)
         error.errno = fault.errno
         raise error from fault
-
-
-async def run_to_the_end(function: Callable[[], T], *, undo: Callable[[T], object] | None = None) -> T:
-    """Run a blocking function in a thread; a cancellation is delivered once it has ended, not in its middle.
-
-    Args:
-        function: What to run.
-        undo: What becomes of its result when nobody is there to take it.
-    """
-    work = asyncio.ensure_future(asyncio.to_thread(function))
-    try:
-        return await asyncio.shield(work)
-    except asyncio.CancelledError:
-        while not work.done():  # whoever cancels again changes nothing
-            with suppress(asyncio.CancelledError):
-                await asyncio.wait([work])
-        if undo is not None and work.exception() is None:
-            undo(work.result())
-        raise

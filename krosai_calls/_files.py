@@ -99,7 +99,7 @@ def open_new(path: Path) -> int:
     return os.open(path, flags, PRIVATE_FILE)
 
 
-def write_all(descriptor: int, data: bytes) -> None:
+def write_all(descriptor: int, data: bytes | memoryview) -> None:
     """Write bytes, all of them: a nearly full disk takes some and says nothing."""
     written = os.write(descriptor, data)
     view = memoryview(data)[written:]

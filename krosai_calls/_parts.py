@@ -37,7 +37,10 @@ from krosai_calls._resume import Held
 
 RECORD_SUFFIX = ".log"
 MOST_RECORD_BYTES = 2**20
-BLOCK_BYTES = 2**18
+# Read back in so large blocks: between two of them a thread may have to wait for its turn.
+BLOCK_BYTES = 2**20
+# Up to here it is hashed as it comes: to be read back costs it more.
+SMALL_BYTES = 2**18
 # To ask for the room on a disk takes longer than to write a small file.
 WORTH_A_LOOK_BYTES = 2**20
 # The loss that a kill can cause: so many bytes, or what came in so many seconds.
@@ -100,12 +103,12 @@ class RecordingPart:
         if free is not None and free < size_bytes:
             raise OSError(errno.ENOSPC, f"{size_bytes} bytes are to come and {free} are free")
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         """Append bytes, all of them."""
         write_all(self._descriptor, data)
         held = self.held
-        if self._hashed == held.received and held.received + len(data) <= BLOCK_BYTES:
-            self._digest.update(data)  # a small recording is not worth reading back
+        if self._hashed == held.received and held.received + len(data) <= SMALL_BYTES:
+            self._digest.update(data)
             self._hashed += len(data)
         self.held = Held(held.received + len(data), held.validator, held.size_bytes)
 

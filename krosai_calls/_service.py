@@ -12,11 +12,12 @@ from pathlib import Path
 from yarl import URL
 
 from krosai_calls import _arguments, _codec, _following, _hangup, _listing
-from krosai_calls._download import Recordings, run_to_the_end, write_transcript
+from krosai_calls._download import Recordings, write_transcript
 from krosai_calls._hangup import Step
 from krosai_calls._paging import Listing
 from krosai_calls._prospects import no_recording
 from krosai_calls._seams import ListedPage, Row, Window
+from krosai_calls._threads import run_to_the_end
 from krosai_calls._transport import Transport
 from krosai_calls._wire import Answer, Endpoint, Request
 from krosai_calls.archive import CallSource

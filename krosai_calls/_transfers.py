@@ -9,6 +9,7 @@ from http import HTTPStatus
 from attrs import frozen
 
 from krosai_calls._bodies import StorageAnswer
+from krosai_calls._bypass import Taker
 from krosai_calls._links import Link
 from krosai_calls._resume import Held, Judgement, Verdict, judge
 from krosai_calls._retry import Failure, FailureKind
@@ -56,12 +57,16 @@ class Body:
         self._answer = answer
         self._call_id = call_id
         self._clock = clock
+        self._taker: Taker | None = None
         # The time that was waited, not the time that whoever reads takes for what came.
-        self._waited = 0.0
+        self._waited = self._waits_since = 0.0
         self._watched_from = judgement.start
 
-    async def read(self) -> bytes:
+    async def read(self, taker: Taker | None = None) -> bytes:
         """The next bytes, however many arrived; empty at the end of what the answer promised.
+
+        Args:
+            taker: May take pieces in its place while this waits.
 
         Raises:
             StreamInterruptedError: It ended short, or came too slowly.
@@ -70,14 +75,13 @@ class Body:
         """
         stop, size = self.judgement.stop, self.judgement.size_bytes
         self._watch_the_rate()
-        asked_at = self._clock()
+        self._taker, self._waits_since = taker, self._clock()
         try:
-            piece = await self._answer.read()
+            piece = await self._answer.read(None if taker is None else self._pass_on)
         except StreamInterruptedError as cut:
             cut.received, cut.expected = self.position, size
             raise
-        self._waited += self._clock() - asked_at
-        self.position += len(piece)
+        self._note(piece)
         if self.position > stop:
             promised = stop - self.judgement.start
             raise IntegrityError(
@@ -88,6 +92,19 @@ class Body:
                 f"the recording ended after {self.position} of {size} bytes", received=self.position, expected=size
             )
         return piece
+
+    def _pass_on(self, piece: memoryview) -> bool:
+        # A look at the rate is the reader's business.
+        if self._taker is None or self._waited >= DRIP_SECONDS or not self._taker(piece):
+            return False
+        self._note(piece)
+        return True
+
+    def _note(self, piece: bytes | memoryview) -> None:
+        now = self._clock()
+        self._waited += now - self._waits_since
+        self._waits_since = now
+        self.position += len(piece)
 
     def _watch_the_rate(self) -> None:
         if self._waited < DRIP_SECONDS:

@@ -22,6 +22,7 @@ from yarl import URL
 
 from krosai_calls._attempts import Attempts, Retrying
 from krosai_calls._bodies import StorageAnswer, plain_headers, read_at_most
+from krosai_calls._bypass import WORTH_BYTES, Bypasses
 from krosai_calls._codec import undecodable
 from krosai_calls._faults import FAULTS, failure_of, not_in_time
 from krosai_calls._pace import Pace, PausedError
@@ -58,6 +59,7 @@ class Transport:
         sleep: Waits for seconds between attempts.
         random: Gives numbers from 0 up to 1 for the jitter.
         clock: Seconds that never run backwards.
+        bypass_bytes: How large the bodies of storage are that are led past aiohttp.
     """
 
     def __init__(
@@ -70,12 +72,14 @@ class Transport:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         random: Callable[[], float] = random_module.random,
         clock: Callable[[], float] = time.monotonic,
+        bypass_bytes: int = WORTH_BYTES,
     ) -> None:
         self._settings = settings
         self._pace = pace
         self._sessions = Sessions(settings, session)
         self._scopes = Scopes()
         self._responses: set[aiohttp.ClientResponse] = set()
+        self._bypasses = Bypasses(worth_bytes=bypass_bytes)
         self._clock = clock
         self._watch = Watch(on_event, base_path=settings.base_url.path, clock=clock)
         self._retrying = Retrying(
@@ -133,7 +137,7 @@ class Transport:
             self._responses.add(response)
             stack.callback(self._responses.discard, response)
             await stack.enter_async_context(response)
-            yield StorageAnswer(response, self._scopes)
+            yield StorageAnswer(response, self._scopes, self._bypasses)
 
     def new_attempts(self, *, is_repeatable: bool = True, deadline: float | None = None) -> Attempts:
         """The attempts of one verb, to be counted from now on."""

@@ -20,7 +20,7 @@ from pathlib import Path
 from attrs import frozen
 
 from krosai_calls._archive_lock import held
-from krosai_calls._download import local_errors, run_to_the_end, write_transcript
+from krosai_calls._download import local_errors, write_transcript
 from krosai_calls._files import digest_of_file, make_folder
 from krosai_calls._holdings import EVENTS, RECORDING, TRANSCRIPT, Outcome, Saved, key_of
 from krosai_calls._increments import BEGINNING, END, Progress, Span, Walk, look_ahead
@@ -31,6 +31,7 @@ from krosai_calls._report import ArchiveFailure, ArchivePlan, ArchiveProgress, A
 from krosai_calls._scope import Scope, threatened
 from krosai_calls._seams import ListedPage
 from krosai_calls._tally import ArchiveOrder, CallSource, Tally, foresee
+from krosai_calls._threads import run_to_the_end
 from krosai_calls._workers import run_workers
 from krosai_calls.catalog import FILE_NAME, Catalog
 from krosai_calls.errors import (

@@ -7,6 +7,7 @@ import inspect
 import threading
 from collections.abc import AsyncIterator, Iterator
 
+import fault_client
 import pytest
 import threaded_client
 
@@ -76,3 +77,10 @@ def both_clients(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
     """The story is told of either client in turn, where it is `threaded_client.either` that gives it one."""
     if request.param == "blocking":
         monkeypatch.setattr(threaded_client, "either", threaded_client.ThreadedClient)
+
+
+@pytest.fixture(params=["through aiohttp", "past aiohttp"])
+def both_ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The story is told of bodies that aiohttp's parser reads, and of bodies that are led past it."""
+    if request.param == "past aiohttp":
+        monkeypatch.setattr(fault_client, "bypass_bytes", 1)

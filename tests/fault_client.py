@@ -13,6 +13,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from fake_clock import FakeClock
 
 from krosai_calls import AsyncCallsClient, RetryPolicy
+from krosai_calls._bypass import WORTH_BYTES
 from krosai_calls._pace import Pace
 from krosai_calls._service import CallsService
 from krosai_calls._sessions import most_connections
@@ -22,6 +23,8 @@ KEY = "kros_test_CANARYKEY"
 CALL = b'{"id": "call_1", "status": "in_progress"}'
 ENDED = b'{"id": "call_1", "status": "completed", "hangup_cause": "agent_hangup"}'
 ONCE = RetryPolicy(max_attempts=1)
+# From which size on bodies are led past aiohttp; the fixture `both_ways` has stories told of small ones, too.
+bypass_bytes = WORTH_BYTES
 
 
 class TimelessClient(AsyncCallsClient):
@@ -51,7 +54,13 @@ class TimelessClient(AsyncCallsClient):
             sleep=clock.sleep,
         )
         self.transport = self._transport = Transport(
-            self._settings, self._pace, session=session, sleep=clock.sleep, random=lambda: 0.5, clock=clock.read
+            self._settings,
+            self._pace,
+            session=session,
+            sleep=clock.sleep,
+            random=lambda: 0.5,
+            clock=clock.read,
+            bypass_bytes=bypass_bytes,
         )
         self._service = CallsService(self._transport, api_url=self._settings.base_url, most_at_once=1)
 

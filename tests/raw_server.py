@@ -184,7 +184,8 @@ class RawServer:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int) -> None:
         transport = writer.transport
         try:
-            transport.set_write_buffer_limits(0)
+            # Nothing waits here while the peer could have it; over TLS asyncio never goes on below a limit of 0.
+            transport.set_write_buffer_limits(high=1, low=0)
             for index in itertools.count():
                 request = await _read_request(reader, number, index)
                 self.requests.append(request)

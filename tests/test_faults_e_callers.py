@@ -14,6 +14,8 @@ from storage_server import MP3, cut, names, paced, serving, status, whole
 
 from krosai_calls import CallsClient, KrosaiError, RecordingGoneError
 
+pytestmark = pytest.mark.usefixtures("both_ways")
+
 Seen = list[tuple[int, int | None]]
 LONG = recording(10_000)
 

@@ -14,6 +14,8 @@ from storage_server import MP3, TAG, Storage, cut, names, part, says, serving, s
 
 from krosai_calls import Call, IntegrityError, KrosaiError
 
+pytestmark = pytest.mark.usefixtures("both_ways")
+
 N = len(MP3)
 
 

@@ -15,6 +15,8 @@ from storage_server import MP3, OTHER, TAG, Storage, Turn, cut, names, part, rep
 from krosai_calls import Call, DownloadError, IntegrityError, KrosaiError, StreamInterruptedError
 from krosai_calls._parts import RecordingPart
 
+pytestmark = pytest.mark.usefixtures("both_ways")
+
 N = len(MP3)
 FROM_5000 = f"bytes 5000-{N - 1}/{N}"
 

@@ -16,7 +16,10 @@ from storage_server import MP3, Storage, cut, names, serving, status, then
 from krosai_calls import KrosaiError, LocalFileError
 from krosai_calls._files import write_all
 
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="errors, links and FIFOs as POSIX has them")
+pytestmark = [
+    pytest.mark.usefixtures("both_ways"),
+    pytest.mark.skipif(os.name == "nt", reason="errors, links and FIFOs as POSIX has them"),
+]
 
 
 async def refused(storage: Storage, target: Path, number: int | None = None) -> LocalFileError:

@@ -17,7 +17,10 @@ from krosai_calls import KrosaiError, LocalFileError
 from krosai_calls._files import part_path
 from krosai_calls._parts import RecordingPart
 
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="locks, links and kills as POSIX has them")
+pytestmark = [
+    pytest.mark.usefixtures("both_ways"),
+    pytest.mark.skipif(os.name == "nt", reason="locks, links and kills as POSIX has them"),
+]
 
 Files = dict[str, bytes]
 

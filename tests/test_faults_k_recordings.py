@@ -19,6 +19,8 @@ from storage_server import MP3, TAG, Storage, cut, names, says, serving, status
 from krosai_calls import Call, ClientStateError, LocalFileError, RequestTimeoutError, _files
 from krosai_calls._parts import RecordingPart
 
+pytestmark = pytest.mark.usefixtures("both_ways")
+
 
 def files_open_in(folder: Path) -> list[str]:
     """Which files of a folder this process has open; none where the system does not say."""

@@ -89,9 +89,9 @@ async def test_no_cancellation_and_no_lie_of_storage_leaves_a_broken_file(
     assert len(outcomes) == seeds
 
 
-async def download_on_and_on(server: LyingServer, folder: Path, targets: list[str]) -> None:
+async def download_on_and_on(server: LyingServer, folder: Path, targets: list[str], *, past_aiohttp: bool) -> None:
     said = Said(saved={}, resumed_bytes=0, failed={})
-    async with open_client(server.url, read_timeout_seconds=0.1) as client:
+    async with open_client(server.url, read_timeout_seconds=0.1, past_aiohttp=past_aiohttp) as client:
         while True:
             async with asyncio.TaskGroup() as group:  # it waits for those that it has cancelled
                 for target in targets:
@@ -105,7 +105,8 @@ async def cancelled_again_and_again(seed: int, folder: Path, tasks: int) -> Outc
     targets = [f"{copy}/{recording.name}.mp3" for copy in range(4) for recording in recordings]
     async with LyingServer(recordings) as server:
         for turn in range(random.randint(3, 5)):
-            work = asyncio.ensure_future(download_on_and_on(server, folder, targets * tasks))
+            downloads = download_on_and_on(server, folder, targets * tasks, past_aiohttp=random.random() < 0.5)
+            work = asyncio.ensure_future(downloads)
             moment = Moment(random.uniform(0.02, 0.5), sent=random.choice([None, random.randint(1, 1_000_000)]))
             await first_of(work, moment, server)
             work.cancel()

@@ -70,7 +70,15 @@ async def torture(seed: int, lanes: Sequence[Lane], folder: Path, *, way: Way = 
     async with LyingServer(recordings) as server:
         for _ in range(random.randint(5, 8)):
             wanted = [target for target in targets if random.random() < 0.2 or not (folder / target).exists()]
-            job = new_job(server, folder, wanted, way=way, passes=100, by_call=random.random() < 0.3)
+            job = new_job(
+                server,
+                folder,
+                wanted,
+                way=way,
+                passes=100,
+                by_call=random.random() < 0.3,
+                past_aiohttp=random.random() < 0.5,
+            )
             moments = [Moment.drawn(random) for _ in lanes]
             await asyncio.gather(
                 *(_kill(*each, job, server, outcome) for each in zip(lanes, moments, strict=True))
@@ -104,6 +112,7 @@ def new_job(
     way: Way = "client",
     passes: int,
     by_call: bool = False,
+    past_aiohttp: bool = False,
 ) -> Job:
     """A job for a child."""
     return Job(
@@ -111,6 +120,7 @@ def new_job(
         folder=str(folder),
         targets=targets,
         by_call=by_call,
+        past_aiohttp=past_aiohttp,
         passes=passes,
         dies_at=None,
         way=way,

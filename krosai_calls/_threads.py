@@ -1,0 +1,72 @@
+"""Work that blocks, in threads of its own, and run to its end whatever becomes of whoever waits for it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import os
+from collections.abc import Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import suppress
+from typing import TypeVar
+
+T = TypeVar("T")
+
+# One thread hashes faster than one event loop receives.
+_MOST_THREADS = 2
+
+
+async def run_to_the_end(
+    function: Callable[[], T], *, undo: Callable[[T], object] | None = None, threads: Executor | None = None
+) -> T:
+    """Run a blocking function in a thread; a cancellation is delivered once it has ended, not in its middle.
+
+    Args:
+        function: What to run.
+        undo: What becomes of its result when nobody is there to take it.
+        threads: Where to run it; None for the event loop's own threads.
+    """
+    context = contextvars.copy_context()
+    work = asyncio.get_running_loop().run_in_executor(threads, context.run, function)
+    try:
+        return await asyncio.shield(work)
+    except asyncio.CancelledError:
+        while not work.done():  # whoever cancels again changes nothing
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([work])
+        if undo is not None and work.exception() is None:
+            undo(work.result())
+        raise
+
+
+class SpareCores:
+    """Threads for work that keeps a core busy: no more of them than there are cores beside the event loop's.
+
+    More would take turns with each other, and with the loop. They are made when they are first needed.
+    """
+
+    def __init__(self) -> None:
+        self._threads: ThreadPoolExecutor | None = None
+        self._is_closed = False
+
+    @property
+    def threads(self) -> Executor | None:
+        """Where to run such work; None, for the event loop's own threads, once these are closed."""
+        if self._threads is None and not self._is_closed:
+            count = min(_MOST_THREADS, max(1, _cores() - 1))
+            self._threads = ThreadPoolExecutor(count, thread_name_prefix="krosai-calls")
+        return self._threads
+
+    async def aclose(self) -> None:
+        """End the threads when their work is done; a second call does nothing."""
+        self._is_closed = True
+        threads, self._threads = self._threads, None
+        if threads is not None:
+            await run_to_the_end(threads.shutdown)
+
+
+def _cores() -> int:
+    """How many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

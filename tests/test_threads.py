@@ -1,0 +1,64 @@
+"""Work that blocks, in threads."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pytest
+
+from krosai_calls._threads import SpareCores, run_to_the_end
+
+
+async def test_a_cancellation_is_delivered_when_the_work_has_ended() -> None:
+    gate, started = threading.Event(), asyncio.Event()
+    undone: list[str] = []
+    loop = asyncio.get_running_loop()
+
+    def work() -> str:
+        loop.call_soon_threadsafe(started.set)
+        gate.wait(10)
+        return "made"
+
+    task = asyncio.create_task(run_to_the_end(work, undo=undone.append))
+    await started.wait()
+    for _ in range(3):
+        task.cancel()
+        await asyncio.sleep(0)
+    assert not task.done()
+    assert undone == []
+    gate.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert undone == ["made"]
+
+
+async def test_what_the_work_raises_is_raised() -> None:
+    def work() -> None:
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left"):
+        await run_to_the_end(work)
+
+
+async def test_spare_cores_have_few_threads_which_end_when_they_are_closed() -> None:
+    cores, names = SpareCores(), set()
+    for _ in range(3):
+        await asyncio.gather(
+            *(
+                run_to_the_end(lambda: names.add(threading.current_thread().name), threads=cores.threads)
+                for _ in range(20)
+            )
+        )
+    assert 1 <= len(names) <= 2
+    assert {thread.name for thread in threading.enumerate()} >= names
+    await cores.aclose()
+    await cores.aclose()
+    assert not {thread.name for thread in threading.enumerate()} & names
+
+
+async def test_work_that_comes_after_the_close_is_done_in_the_loops_own_threads() -> None:
+    cores = SpareCores()
+    await cores.aclose()
+    name = await run_to_the_end(lambda: threading.current_thread().name, threads=cores.threads)
+    assert not name.startswith("krosai")
