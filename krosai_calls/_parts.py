@@ -107,7 +107,7 @@ class RecordingPart:
         """Append bytes, all of them."""
         write_all(self._descriptor, data)
         held = self.held
-        if self._hashed == held.received and held.received + len(data) <= SMALL_BYTES:
+        if self._hashed == held.received and held.size_bytes is not None and held.size_bytes <= SMALL_BYTES:
             self._digest.update(data)
             self._hashed += len(data)
         self.held = Held(held.received + len(data), held.validator, held.size_bytes)

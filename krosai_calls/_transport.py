@@ -137,7 +137,9 @@ class Transport:
             self._responses.add(response)
             stack.callback(self._responses.discard, response)
             await stack.enter_async_context(response)
-            yield StorageAnswer(response, self._scopes, self._bypasses)
+            answer = StorageAnswer(response, self._scopes, self._bypasses)
+            self._learn("storage", answer.status, answer.headers, None)
+            yield answer
 
     def new_attempts(self, *, is_repeatable: bool = True, deadline: float | None = None) -> Attempts:
         """The attempts of one verb, to be counted from now on."""
@@ -260,13 +262,13 @@ class Transport:
         self, link: Secret, headers: Mapping[str, str], number: int
     ) -> aiohttp.ClientResponse | Failure:
         shown = without_query(link.reveal())
-        path = URL(shown, encoded=True).raw_path
-        with self._watch.exchange(RequestStarted("storage", "GET", "/", path, number)) as seen:
+        unsigned = URL(shown, encoded=True)
+        with self._watch.exchange(RequestStarted("storage", "GET", "/", unsigned.raw_path, number)) as seen:
             try:
                 response = await self._sessions.storage().get(
                     URL(link.reveal(), encoded=True),
                     headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **headers},
-                    **self._sessions.storage_options(URL(shown, encoded=True)),
+                    **self._sessions.storage_options(unsigned),
                 )
             except asyncio.CancelledError as ended:
                 _strip(ended)
@@ -276,7 +278,6 @@ class Transport:
                 return seen.outcome
             # None of its headers: what they name may be the signature that was sent.
             seen.outcome = Answer("GET", shown, response.status, attempt=number)
-        self._learn("storage", response.status, plain_headers(response), None)
         return response
 
     def _learn(self, origin: Origin, status: int, headers: Mapping[str, str], error: ApiError | None) -> None:

@@ -199,6 +199,8 @@ def retry_after(headers: Mapping[str, str], in_body: object = None) -> float | N
         in_body: The body's ``retry_after``, whatever it is.
     """
     value, server_date = headers.get("retry-after", ""), headers.get("date", "")
+    if not value and in_body is None:
+        return None
     dates = [date for date in (value, *_DATE.findall(value)) if date]
     figures = [_date_seconds(date, server_date) for date in dates]
     figures += [_seconds(part) for part in _DATE.sub("", value).split(",")]
