@@ -6,9 +6,7 @@ import asyncio
 import errno
 import hashlib
 import math
-import mmap
 import os
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
@@ -19,7 +17,7 @@ from yarl import URL
 from krosai_calls._callbacks import tell
 from krosai_calls._files import make_folder, part_path, write_whole
 from krosai_calls._links import Link
-from krosai_calls._mp3 import Suspicion, could_be_mp3, looks_like_mp3, suspicion
+from krosai_calls._mp3 import Data, Suspicion, could_be_mp3, looks_like_mp3, suspicion
 from krosai_calls._parts import CHECKPOINT_BYTES, CHECKPOINT_SECONDS, RecordingPart
 from krosai_calls._resume import Held, Verdict
 from krosai_calls._streams import RecordingStream, no_mp3
@@ -273,7 +271,7 @@ class _Incoming:
         """Check the whole and give it its name; it blocks for as long as the disk takes."""
         part, size = self._part, self._part.held.received
         digest = part.sha256()
-        with mmap.mmap(part.descriptor, size, access=mmap.ACCESS_READ) as data:
+        with part.content() as data:
             self._require_told_digest(data, digest)
             if not looks_like_mp3(data):
                 raise no_mp3(self._call_id, bytes(data[:200]))
@@ -282,13 +280,13 @@ class _Incoming:
             raise IntegrityError(
                 f"the recording of call {self._call_id} ends in the middle of a frame", call_id=self._call_id
             )
-        began = time.monotonic()
+        began = self._clock()
         part.publish()
-        self.disk_seconds = time.monotonic() - began
+        self.disk_seconds = self._clock() - began
         suspect = "duration" if found is Suspicion.DURATION else None
         return Download(path, size_bytes=size, resumed_bytes=self._resumed_bytes, sha256=digest, suspect=suspect)
 
-    def _require_told_digest(self, data: mmap.mmap, sha256: str) -> None:
+    def _require_told_digest(self, data: Data, sha256: str) -> None:
         if self._told_digest is None:
             return
         name, told = self._told_digest

@@ -11,6 +11,7 @@ import contextlib
 import errno
 import hashlib
 import json
+import mmap
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,13 +34,14 @@ from krosai_calls._files import (
     write_all,
 )
 from krosai_calls._json import UnfitError, load_json
+from krosai_calls._mp3 import Data
 from krosai_calls._resume import Held
 
 RECORD_SUFFIX = ".log"
 MOST_RECORD_BYTES = 2**20
 # Read back in so large blocks: between two of them a thread may have to wait for its turn.
 BLOCK_BYTES = 2**20
-# Up to here it is hashed as it comes: to be read back costs it more.
+# Up to here a recording is hashed as it comes, for to be read back would cost it more.
 SMALL_BYTES = 2**18
 # To ask for the room on a disk takes longer than to write a small file.
 WORTH_A_LOOK_BYTES = 2**20
@@ -135,10 +137,15 @@ class RecordingPart:
             self._hashed += len(block)
         return self._digest.hexdigest()
 
-    @property
-    def descriptor(self) -> int:
-        """The open file, to be read."""
-        return self._descriptor
+    @contextlib.contextmanager
+    def content(self) -> Iterator[Data]:
+        """All that is there, to be looked at."""
+        size = self.held.received
+        if size <= SMALL_BYTES:  # reading it is less work than having it mapped, and unmapped on every core
+            yield read_at(self._descriptor, size, 0)
+            return
+        with mmap.mmap(self._descriptor, size, access=mmap.ACCESS_READ) as data:
+            yield data
 
     def publish(self) -> None:
         """Give the file its final name, once every byte of it is on disk."""

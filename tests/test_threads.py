@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
+from storage_server import Storage, serving
 
 from krosai_calls._threads import SpareCores, run_to_the_end
 
@@ -62,3 +65,43 @@ async def test_work_that_comes_after_the_close_is_done_in_the_loops_own_threads(
     await cores.aclose()
     name = await run_to_the_end(lambda: threading.current_thread().name, threads=cores.threads)
     assert not name.startswith("krosai")
+
+
+@pytest.fixture
+async def storage() -> AsyncIterator[Storage]:
+    async with serving() as made:
+        yield made
+
+
+async def saved(storage: Storage, folder: Path, *names: str) -> None:
+    await asyncio.gather(*(storage.client.download_recording(storage.call, folder / name) for name in names))
+
+
+async def test_where_the_disk_is_slow_several_recordings_wait_for_it_at_once(
+    storage: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    meeting = threading.Barrier(4, timeout=10)
+
+    def slow(descriptor: int) -> None:
+        storage.client.clock.now += 1.0
+        if is_met:
+            meeting.wait()
+
+    monkeypatch.setattr("krosai_calls._parts.sync", slow)
+    is_met = False
+    await saved(storage, tmp_path, "first")
+    is_met = True
+    await saved(storage, tmp_path, "second", "third", "fourth", "fifth")
+    assert not meeting.broken
+
+
+async def test_where_the_disk_is_quick_recordings_are_checked_by_the_spare_cores(
+    storage: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names: list[str] = []
+    monkeypatch.setattr("krosai_calls._parts.sync", lambda _: names.append(threading.current_thread().name))
+    await saved(storage, tmp_path, *map(str, range(8)))
+    assert len(names) == 8
+    assert {name.rpartition("_")[0] for name in names} == {"krosai-calls"}
+    await storage.client.aclose()
+    assert not {thread.name for thread in threading.enumerate()} & set(names)
