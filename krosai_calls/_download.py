@@ -150,14 +150,14 @@ class Recordings:
 
     async def _finish(self, incoming: _Incoming, path: Path, duration_seconds: float | None) -> Download:
         # Checks keep a core busy; waiting for a slow disk does not.
-        threads = None if self._is_disk_slow else self._spare_cores.threads
-        download = await run_to_the_end(lambda: incoming.finish(path, duration_seconds), threads=threads)
+        run = run_to_the_end if self._is_disk_slow else self._spare_cores.run
+        download = await run(lambda: incoming.finish(path, duration_seconds))
         self._is_disk_slow = incoming.disk_seconds > SLOW_DISK_SECONDS
         return download
 
-    async def aclose(self) -> None:
+    def close(self) -> None:
         """End the threads that check recordings; a second call does nothing."""
-        await self._spare_cores.aclose()
+        self._spare_cores.close()
 
     def _transfer(self, call: Call | str) -> Transfer:
         link = Link(call, self._fresh_link, api_url=self._api_url, sleep=self._transport.sleep)

@@ -47,22 +47,26 @@ class SpareCores:
 
     def __init__(self) -> None:
         self._threads: ThreadPoolExecutor | None = None
+        self._under_way = 0
         self._is_closed = False
 
-    @property
-    def threads(self) -> Executor | None:
-        """Where to run such work; None, for the event loop's own threads, once these are closed."""
+    async def run(self, function: Callable[[], T]) -> T:
+        """Run a blocking function as ``run_to_the_end`` does; after the end of these threads in the loop's own."""
         if self._threads is None and not self._is_closed:
             count = min(_MOST_THREADS, max(1, _cores() - 1))
             self._threads = ThreadPoolExecutor(count, thread_name_prefix="krosai-calls")
-        return self._threads
+        self._under_way += 1
+        try:
+            return await run_to_the_end(function, threads=self._threads)
+        finally:
+            self._under_way -= 1
 
-    async def aclose(self) -> None:
-        """End the threads when their work is done; a second call does nothing."""
+    def close(self) -> None:
+        """End the threads; what they have under way, or still before them, is done first."""
         self._is_closed = True
         threads, self._threads = self._threads, None
         if threads is not None:
-            await run_to_the_end(threads.shutdown)
+            threads.shutdown(wait=not self._under_way)  # where all are idle they end at once
 
 
 def _cores() -> int:

@@ -44,27 +44,49 @@ async def test_what_the_work_raises_is_raised() -> None:
         await run_to_the_end(work)
 
 
+def own_name() -> str:
+    return threading.current_thread().name
+
+
+def left(names: set[str]) -> set[str]:
+    return {thread.name for thread in threading.enumerate()} & names
+
+
 async def test_spare_cores_have_few_threads_which_end_when_they_are_closed() -> None:
     cores, names = SpareCores(), set()
     for _ in range(3):
-        await asyncio.gather(
-            *(
-                run_to_the_end(lambda: names.add(threading.current_thread().name), threads=cores.threads)
-                for _ in range(20)
-            )
-        )
+        names |= set(await asyncio.gather(*(cores.run(own_name) for _ in range(20))))
     assert 1 <= len(names) <= 2
-    assert {thread.name for thread in threading.enumerate()} >= names
-    await cores.aclose()
-    await cores.aclose()
-    assert not {thread.name for thread in threading.enumerate()} & names
+    assert left(names) == names
+    cores.close()
+    assert left(names) == set()
+    cores.close()
+
+
+async def test_what_is_under_way_at_the_close_is_done_and_holds_nobody_up() -> None:
+    cores, gate, started = SpareCores(), threading.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def work() -> str:
+        loop.call_soon_threadsafe(started.set)
+        gate.wait(10)
+        return own_name()
+
+    works = [asyncio.create_task(cores.run(work)) for _ in range(4)]
+    await started.wait()
+    cores.close()
+    gate.set()
+    names = set(await asyncio.gather(*works))
+    assert {name.rpartition("_")[0] for name in names} == {"krosai-calls"}
+    for thread in threading.enumerate():
+        if thread.name in names:
+            thread.join(10)
 
 
 async def test_work_that_comes_after_the_close_is_done_in_the_loops_own_threads() -> None:
     cores = SpareCores()
-    await cores.aclose()
-    name = await run_to_the_end(lambda: threading.current_thread().name, threads=cores.threads)
-    assert not name.startswith("krosai")
+    cores.close()
+    assert not (await cores.run(own_name)).startswith("krosai")
 
 
 @pytest.fixture
