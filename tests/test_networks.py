@@ -14,6 +14,7 @@ from raw_server import Answer, RawServer, answer
 from yarl import URL
 
 from krosai_calls import (
+    Call,
     ConnectionFailedError,
     KrosaiError,
     RetryPolicy,
@@ -119,6 +120,19 @@ async def test_a21_a_tunnel_hides_the_key_from_the_proxy() -> None:
         assert f"Proxy-Authorization: {BASIC}" in head
         assert api.requests[0].values("x-api-key") == [KEY]
         assert api.requests[0].values("proxy-authorization") == []
+
+
+async def test_a21_a_large_recording_comes_whole_through_a_tunnel(tmp_path: Path) -> None:
+    data = recording(8000)
+    async with tls_server("storage.test") as storage, Tunnels(URL(storage.url).port or 0) as proxy:
+        storage.script(answer(200, data, content_type="audio/mpeg"))
+        call = Call("call_1", recording_url="https://storage.test/call_1.mp3?signature=x")
+        async with client_of("https://api.test", proxy=proxy.url, ssl_context=trusting()) as client:
+            for name in ("first.mp3", "second.mp3"):
+                await client.download_recording(call, tmp_path / name)
+                assert (tmp_path / name).read_bytes() == data
+        assert len(proxy.heads) == 1  # the connection is used again
+        assert [request.values("proxy-authorization") for request in storage.requests] == [[], []]
 
 
 @pytest.mark.parametrize(("status", "attempts"), [(407, 1), (403, 1), (502, 3), (503, 3)])
