@@ -12,6 +12,7 @@ from __future__ import annotations
 import codecs
 import contextlib
 import fcntl
+import functools
 import os
 import pty
 import re
@@ -202,6 +203,7 @@ def on_terminal(
     rows: int = 40,
     answers: Mapping[str, str] | None = None,
     signals: Mapping[str, int] | None = None,
+    reactions: Mapping[str, Callable[[], object]] | None = None,
     variables: Mapping[str, str] | None = None,
     stdout: IO[str] | None = None,
 ) -> Screen:
@@ -215,10 +217,11 @@ def on_terminal(
         rows: How high it is.
         answers: What is typed, each as soon as its question stands on the screen.
         signals: What is sent to the program, each as soon as its words stand on the screen.
+        reactions: What the test does, each as soon as its words stand on the screen.
         variables: Variables of its environment, besides those of a plain terminal.
         stdout: A file for stdout; the terminal where None.
     """
-    waiting, due = dict(answers or {}), dict(signals or {})
+    due: dict[str, Callable[[], object]] = {**(reactions or {})}
     keyboard, terminal = pty.openpty()
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
@@ -235,13 +238,15 @@ def on_terminal(
         ) as process,
     ):
         lent.close()
+        for question, typed in (answers or {}).items():
+            due[question] = functools.partial(os.write, keyboard, typed.encode())
+        for shown, number in (signals or {}).items():
+            due[shown] = functools.partial(process.send_signal, number)
         with contextlib.suppress(OSError):  # how Linux says that nobody holds the terminal any more
             while piece := os.read(keyboard, 65536):
                 seen += decoder.decode(piece)
-                for question in [question for question in waiting if question in seen]:
-                    os.write(keyboard, waiting.pop(question).encode())
-                for words in [words for words in due if words in seen]:
-                    process.send_signal(due.pop(words))
+                for shown in [shown for shown in due if shown in seen]:
+                    due.pop(shown)()
         code = process.wait(SECONDS)
     return Screen(code, seen.replace("\r\n", "\n"))
 

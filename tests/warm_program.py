@@ -29,6 +29,7 @@ from typing import TypedDict
 
 # What a command imports when it runs, besides the program's own modules.
 _LIBRARIES = ("aiohttp", "cattrs", "click", "rich.cells", "rich.console", "rich.live", "rich.table", "sqlite3")
+_LEFT_OUT = ("__main__", "_parquet", "pytest_plugin")  # they run something, or load much that few runs need
 
 
 class Order(TypedDict):
@@ -118,7 +119,7 @@ def package_path() -> str:
 def _import_all() -> None:
     package = importlib.import_module("krosai_calls")
     for module in pkgutil.walk_packages(package.__path__, "krosai_calls."):
-        if not module.name.endswith(("__main__", "pytest_plugin")):
+        if not module.name.endswith(_LEFT_OUT):
             importlib.import_module(module.name)
     for name in _LIBRARIES:
         importlib.import_module(name)
