@@ -120,9 +120,7 @@ def test_what_is_shown_in_place_never_reaches_stdout(sandbox: Sandbox, tmp_path:
     sandbox.on_request = storage = Hold("storage")
     reactions = {"left today": storage.end}
     with open(tmp_path / "out", "w", encoding="utf-8") as out:
-        screen = on_terminal(
-            ["archive", str(tmp_path / "calls")], **ask(sandbox), stdout=out, reactions=reactions
-        )
+        screen = on_terminal(["archive", str(tmp_path / "calls")], **ask(sandbox), stdout=out, reactions=reactions)
     assert "left today" in screen.frames
     [line] = (tmp_path / "out").read_text("utf-8").splitlines()
     assert json.loads(line)["calls_seen"] == 12

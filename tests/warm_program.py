@@ -27,6 +27,8 @@ import time
 from pathlib import Path
 from typing import TypedDict
 
+import krosai_calls
+
 # What a command imports when it runs, besides the program's own modules.
 _LIBRARIES = ("aiohttp", "cattrs", "click", "rich.cells", "rich.console", "rich.live", "rich.table", "sqlite3")
 _LEFT_OUT = ("__main__", "_parquet", "pytest_plugin")  # they run something, or load much that few runs need
@@ -107,18 +109,14 @@ def _forker() -> socket.socket:
 
 def package_path() -> str:
     """Where the package lies that this process tests, so that another process tests the same one."""
-    found = importlib.util.find_spec("krosai_calls")
-    assert found is not None
-    assert found.origin is not None
-    return str(Path(found.origin).parent.parent)
+    return str(Path(krosai_calls.__file__).parent.parent)
 
 
 # ---- the process that forks
 
 
 def _import_all() -> None:
-    package = importlib.import_module("krosai_calls")
-    for module in pkgutil.walk_packages(package.__path__, "krosai_calls."):
+    for module in pkgutil.walk_packages(krosai_calls.__path__, "krosai_calls."):
         if not module.name.endswith(_LEFT_OUT):
             importlib.import_module(module.name)
     for name in _LIBRARIES:
@@ -172,7 +170,7 @@ def _watched(files: list[int]) -> Order:
 def _watch(child: int, inlet: int, connection: socket.socket) -> None:
     """Pass signals on to a process; say its exit code when it has ended; where nobody listens any more, end it."""
     while True:
-        ready, _, _ = select.select([inlet, connection], [], [])
+        ready, _, _ = select.select([inlet, connection.fileno()], [], [])
         if inlet in ready:
             break
         numbers = connection.recv(100)
@@ -196,9 +194,8 @@ def _become(order: Order) -> None:
     sys.path[0] = order["folder"]
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         old = getattr(sys, name)
-        stream = open(number, old.mode, encoding=old.encoding, errors=old.errors, closefd=False)  # noqa: SIM115 - as long as the process
-        if name == "stderr":
-            stream.reconfigure(line_buffering=True)
+        stream = os.fdopen(number, old.mode, encoding=old.encoding, errors=old.errors, closefd=False)
+        stream.reconfigure(line_buffering=name == "stderr" or stream.isatty())
         setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)
 
