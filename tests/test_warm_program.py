@@ -6,6 +6,7 @@ import os
 import re
 import signal
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,7 @@ RUNS = [
 
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
-    with Sandbox(calls=3) as sandbox:
+    with Sandbox(calls=3, now=datetime(2025, 3, 14, 9, tzinfo=UTC)) as sandbox:  # links expire by its clock
         yield sandbox
 
 
