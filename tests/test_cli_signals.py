@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cli_process import PROGRAM, SECONDS, environment, on_terminal, run
@@ -105,7 +106,7 @@ def test_a_watch_that_is_ended_says_no_more_than_that(number: signal.Signals, sa
 def test_the_command_that_is_told_goes_on_where_it_was_ended(tmp_path: Path) -> None:
     folder = tmp_path / "my calls"
     with Sandbox(calls=30) as sandbox:
-        known = {"key": sandbox.api_key, "url": sandbox.base_url}
+        known: dict[str, Any] = {"key": sandbox.api_key, "url": sandbox.base_url}
         first, *others = [call["id"] for call in sandbox.calls if call["recording_url"]]
         for call_id in others:
             sandbox.fail_next(stall_seconds=60, path=f"/recordings/{call_id}.mp3")
