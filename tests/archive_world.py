@@ -237,22 +237,27 @@ class ArchiveWorld:
                 return answer(404, b'{"error": "there is none"}')
 
     def _page(self, query: Mapping[str, str]) -> Any:
-        rows = self.order([row for row in self.rows.values() if self._matches(row, query)])
+        rows = self.order(self._matching(query))
         offset, limit = int(query["offset"]), int(query["limit"])
         told = [self._told(row) for row in rows[offset : offset + limit]]
         return {"calls": told, "total": len(rows), "limit": limit, "offset": offset}
 
-    def _matches(self, row: Row, query: Mapping[str, str]) -> bool:
-        if any(name in query and row.get(name) != query[name] for name in _FILTERS[:4]):
-            return False
-        if row["created_at"] is None:
-            return "from_date" not in query and "to_date" not in query
-        created = datetime.fromisoformat(row["created_at"])
-        return all(
-            reads(created, datetime.fromisoformat(query[name]))
+    def _matching(self, query: Mapping[str, str]) -> list[Row]:
+        wanted = [(name, query[name]) for name in _FILTERS[:4] if name in query]
+        bounds = [
+            (reads, datetime.fromisoformat(query[name]))
             for name, reads in (("from_date", self.lower), ("to_date", self.upper))
             if name in query
-        )
+        ]
+
+        def is_within(created_at: str | None) -> bool:
+            if not bounds or created_at is None:
+                return not bounds
+            created = datetime.fromisoformat(created_at)
+            return all(reads(created, bound) for reads, bound in bounds)
+
+        rows = [row for row in self.rows.values() if all(row.get(name) == value for name, value in wanted)]
+        return [row for row in rows if is_within(row["created_at"])]
 
     def _told(self, row: Row) -> Row:
         if not row["recording_url"]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import inspect
 import threading
 from collections.abc import AsyncIterator, Iterator
@@ -54,6 +55,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.function):
             # First, so that it looks when all other fixtures are done.
             item.fixturenames.insert(0, "no_task_is_left")
+
+
+def pytest_collection_finish() -> None:
+    """What is there before the first test is no garbage: no collection need look at it again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

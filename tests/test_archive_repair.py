@@ -63,6 +63,7 @@ def archived(krosai_sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.Monkey
     return tmp_path / "calls"
 
 
+@pytest.mark.krosai_sandbox(calls=30)
 def test_verify_ends_with_8_and_with_repair_with_0_once_all_is_mended(archived: Path) -> None:
     damage(archived)
     assert main(["verify", str(archived)]) == 8
@@ -70,6 +71,7 @@ def test_verify_ends_with_8_and_with_repair_with_0_once_all_is_mended(archived: 
     assert main(["verify", str(archived)]) == 0
 
 
+@pytest.mark.krosai_sandbox(calls=30)
 def test_what_no_repair_can_mend_still_ends_with_8(archived: Path) -> None:
     (archived / "recordings" / "stranger.mp3").touch()
     files_in(archived, "*.txt")[0].unlink()

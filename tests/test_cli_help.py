@@ -138,5 +138,5 @@ def test_help_can_be_read_where_only_ascii_can_be_shown(words: list[str], variab
 
 
 def test_python_dash_m_is_the_program() -> None:
-    done = run(["--version"])
+    done = run(["--version"], is_new=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, f"krosai-calls, version {__version__}\n", "")

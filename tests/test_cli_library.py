@@ -217,15 +217,16 @@ def test_an_export_that_cannot_be_written_ends_with_9(folder: Path, capsys: pyte
     assert "cannot be written" in capsys.readouterr().err
 
 
-@pytest.fixture
-def large(tmp_path: Path) -> Path:
-    """An archive that no pipe takes at once."""
-    with making(tmp_path) as maker:
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An archive that no pipe takes at once; it is only read."""
+    folder = tmp_path_factory.mktemp("large")
+    with making(folder) as maker:
         maker.sql.execute("BEGIN")
         for number in range(3000):
             maker.call(f"call_{number}", said=[("Agent", "this call " + "is long " * 50)])
         maker.sql.execute("COMMIT")
-    return tmp_path
+    return folder
 
 
 COMMANDS_THAT_SAY_MUCH = [["search", "call", "--max-items", "3000"], ["export", "--format", "jsonl"]]

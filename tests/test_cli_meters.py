@@ -6,21 +6,23 @@ import asyncio
 import json
 import re
 import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from audio import recording
-from cli_process import Screen, on_terminal, raw_server, run
+from cli_process import SECONDS, Screen, on_terminal, raw_server, run
 from raw_server import Answer, Request, answer
 
 from krosai_calls.cli.charts import Glyphs
 from krosai_calls.cli.meters import shown
 from krosai_calls.cli.output import Output
-from krosai_calls.sandbox import Sandbox
+from krosai_calls.sandbox import RecordedRequest, Sandbox
 
 MP3 = recording(200)
+CHANGED_IN_PLACE = "\x1b[2K"  # a line is cleared for what stands there next
 
 
 class Counter:
@@ -66,9 +68,26 @@ async def test_work_that_fails_ends_its_display(capsys: pytest.CaptureFixture[st
 # ---- on a terminal
 
 
+class Hold:
+    """Holds back what the sandbox answers until a test has seen enough.
+
+    Args:
+        servers: Which of its servers wait.
+    """
+
+    def __init__(self, *servers: str) -> None:
+        self._servers = servers
+        self._is_over = threading.Event()
+        self.end = self._is_over.set
+
+    def __call__(self, request: RecordedRequest) -> None:
+        if request.server in self._servers:
+            self._is_over.wait(SECONDS)
+
+
 @pytest.fixture
-def slow_sandbox() -> Iterator[Sandbox]:
-    with Sandbox(calls=12, plan="free", latency_seconds=0.8) as sandbox:
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox(calls=12, plan="free") as sandbox:
         yield sandbox
 
 
@@ -82,21 +101,26 @@ def is_tidy(screen: Screen) -> bool:
 
 
 @pytest.mark.parametrize("columns", [60, 80, 120])
-def test_an_archive_shows_how_far_it_is(slow_sandbox: Sandbox, tmp_path: Path, columns: int) -> None:
+def test_an_archive_shows_how_far_it_is(sandbox: Sandbox, tmp_path: Path, columns: int) -> None:
+    recordings = sum(bool(call["recording_url"]) for call in sandbox.calls)
+    sandbox.on_request = storage = Hold("storage")
     words = ["archive", str(tmp_path / "calls")]
-    screen = on_terminal(words, **ask(slow_sandbox), columns=columns)
+    reactions = {f"0 of {recordings} recordings": storage.end}
+    screen = on_terminal(words, **ask(sandbox), columns=columns, reactions=reactions)
     assert screen.code == 0
     assert is_tidy(screen)
-    assert re.search(r"0 of \d+ recordings", screen.frames)
+    assert f"0 of {recordings} recordings" in screen.frames
     assert "at most 999 left today" in screen.frames
     shown = [line for line in screen.frames.splitlines() if "left today" in line or " of " in line]
     assert max(map(len, shown)) < columns
     assert max(len(line) for line in screen.lines if line.startswith(("recordings", "transcripts"))) <= columns
 
 
-def test_what_is_shown_in_place_never_reaches_stdout(slow_sandbox: Sandbox, tmp_path: Path) -> None:
+def test_what_is_shown_in_place_never_reaches_stdout(sandbox: Sandbox, tmp_path: Path) -> None:
+    sandbox.on_request = storage = Hold("storage")
+    reactions = {"left today": storage.end}
     with open(tmp_path / "out", "w", encoding="utf-8") as out:
-        screen = on_terminal(["archive", str(tmp_path / "calls")], **ask(slow_sandbox), stdout=out)
+        screen = on_terminal(["archive", str(tmp_path / "calls")], **ask(sandbox), stdout=out, reactions=reactions)
     assert "left today" in screen.frames
     [line] = (tmp_path / "out").read_text("utf-8").splitlines()
     assert json.loads(line)["calls_seen"] == 12
@@ -105,13 +129,17 @@ def test_what_is_shown_in_place_never_reaches_stdout(slow_sandbox: Sandbox, tmp_
 @pytest.mark.parametrize("variables", [{"TERM": "dumb"}, {"PYTHONIOENCODING": "ascii"}])
 @pytest.mark.parametrize(("columns", "rows"), [(80, 24), (12, 3), (1, 1)])
 def test_any_terminal_will_do(
-    slow_sandbox: Sandbox, tmp_path: Path, variables: dict[str, str], columns: int, rows: int
+    sandbox: Sandbox, tmp_path: Path, variables: dict[str, str], columns: int, rows: int
 ) -> None:
+    is_dumb = variables.get("TERM") == "dumb"
+    sandbox.on_request = everything = Hold("api", "storage")
     words = ["archive", str(tmp_path / "calls"), "--no-recordings"]
-    screen = on_terminal(words, **ask(slow_sandbox), columns=columns, rows=rows, variables=variables)
+    reactions = {"Archiving" if is_dumb else CHANGED_IN_PLACE: everything.end}
+    screen = on_terminal(
+        words, **ask(sandbox), columns=columns, rows=rows, variables=variables, reactions=reactions
+    )
     assert (screen.code, "Traceback" in screen.text) == (0, False)
-    if variables.get("TERM") == "dumb":
-        assert "\x1b[?25l" not in screen.raw
+    assert ("\x1b[?25l" in screen.raw) == (CHANGED_IN_PLACE in screen.raw) == (not is_dumb)
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 143)])

@@ -120,9 +120,26 @@ def test_a_width_that_cannot_be_is_survived(sandbox: Sandbox, columns: str) -> N
     assert (screen.code, len(screen.text.split("call_")) - 1) == (0, 30)
 
 
-@pytest.mark.parametrize("words", [["stats"], ["archive", "calls"], ["download", "ID"], ["doctor"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["list"],
+        ["get", "ID"],
+        ["stats"],
+        ["events", "ID"],
+        ["wait", "ID"],
+        ["hangup", "ID", "--yes"],
+        ["archive", "calls"],
+        ["download", "ID"],
+        ["doctor"],
+    ],
+    ids=" ".join,
+)
 def test_neither_a_home_nor_anything_else_is_needed(sandbox: Sandbox, words: list[str], tmp_path: Any) -> None:
-    call = next(call for call in sandbox.calls if call["recording_url"])
+    live = words[0] == "hangup"
+    call = next(
+        call for call in sandbox.calls if (call["status"] == "in_progress" if live else call["recording_url"])
+    )
     known = environment(sandbox.api_key, sandbox.base_url)
     done = subprocess.run(
         [*PROGRAM, *(call["id"] if word == "ID" else word for word in words)],
@@ -133,8 +150,9 @@ def test_neither_a_home_nor_anything_else_is_needed(sandbox: Sandbox, words: lis
         timeout=20,
         check=False,
     )
-    assert (done.returncode, "Traceback" in done.stderr) == (0, False)
-    assert json.loads(done.stdout)
+    assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
+    assert all(map(json.loads, done.stdout.splitlines()))
+    assert done.stdout
 
 
 # ---- a fault of ours

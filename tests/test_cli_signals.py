@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import shlex
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
-from cli_process import PROGRAM, SECONDS, environment, run
+from cli_process import PROGRAM, SECONDS, environment, on_terminal, run
 
 from krosai_calls.sandbox import Sandbox
 
@@ -103,17 +105,18 @@ def test_a_watch_that_is_ended_says_no_more_than_that(number: signal.Signals, sa
 
 def test_the_command_that_is_told_goes_on_where_it_was_ended(tmp_path: Path) -> None:
     folder = tmp_path / "my calls"
-    with Sandbox(calls=30, latency_seconds=0.2) as sandbox:
-        key, url = sandbox.api_key, sandbox.base_url
-        with started([*PROGRAM, "archive", str(folder)], key, url) as process:
-            while not any(folder.glob("recordings/*/*/*/*.mp3")):
-                assert process.poll() is None
-            process.send_signal(signal.SIGINT)
-            _, err = process.communicate(timeout=SECONDS)
-        told = err.splitlines()[-1].partition("To go on:  krosai-calls ")[2]
-        assert (process.returncode, told) == (130, f"archive '{folder}'")
-        done = run(["archive", str(folder)], key=key, url=url)
-        wanted = sum(1 for call in sandbox.calls if call["recording_url"])
+    with Sandbox(calls=30) as sandbox:
+        known: dict[str, Any] = {"key": sandbox.api_key, "url": sandbox.base_url}
+        first, *others = [call["id"] for call in sandbox.calls if call["recording_url"]]
+        for call_id in others:
+            sandbox.fail_next(stall_seconds=60, path=f"/recordings/{call_id}.mp3")
+        signals = {f"1 of {1 + len(others)} recordings": signal.SIGINT}
+        screen = on_terminal(["archive", str(folder)], **known, columns=1000, signals=signals)
+        told = screen.lines[-1].partition("To go on:  krosai-calls ")[2]
+        assert (screen.code, told) == (130, f"archive '{folder}'")
+        assert [path.stem for path in folder.glob("recordings/*/*/*/*.mp3")] == [first]
+        sandbox.reset()  # no request waits any more
+        done = run(shlex.split(told), **known)
     report = json.loads(done.stdout)
     assert done.returncode == 0
-    assert report["recordings_saved"] + report["recordings_present"] == wanted
+    assert (report["recordings_saved"], report["recordings_present"]) == (len(others), 1)

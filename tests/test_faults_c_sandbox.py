@@ -32,11 +32,10 @@ class ChangingAccount:
         self.dice = random.Random(seed)
         self.live = [sandbox.add_call(status="in_progress")["id"] for _ in range(LIVE)]
         self.by_status = "status" in filters
-        self.always = [
-            call["id"] for call in sandbox.calls if all(call[name] == value for name, value in filters.items())
-        ]
+        calls = list(sandbox.calls)  # each look makes all of their bodies anew
+        self.always = [call["id"] for call in calls if all(call[name] == value for name, value in filters.items())]
         self.changes = 0
-        self._ids = [call["id"] for call in sandbox.calls]
+        self._ids = [call["id"] for call in calls]
         sandbox.on_request = self.change
 
     def change(self, request: RecordedRequest) -> None:

@@ -94,7 +94,7 @@ def test_an_archive_is_read_while_a_run_writes_into_it(folder: Path) -> None:
         assert archive.count() == 6
 
 
-@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may write anywhere")
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may write anywhere: run it as another user")
 def test_an_archive_on_a_disk_that_takes_nothing_is_read(folder: Path) -> None:
     folder.chmod(0o500)
     try:

@@ -116,7 +116,7 @@ def test_a_whole_folder_that_is_gone_is_found(folder: Path) -> None:
     ]
 
 
-@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may read anything")
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may read anything: run it as another user")
 def test_what_may_not_be_read_is_told_apart(folder: Path) -> None:
     (folder / RECORDING).chmod(0)
     assert problems(folder) == [("unreadable", RECORDING)]

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from archive_maker import making
 
 from krosai_calls.cli.exits import Exit
@@ -34,7 +35,7 @@ def run(command: list[str], folder: Path, **variables: str) -> str:
     """What a program prints, run in a folder of its own."""
     environment = {**os.environ, **variables}
     done = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=25, check=False
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=80, check=False
     )
     assert done.returncode == 0, done.stderr + done.stdout
     return done.stdout
@@ -51,6 +52,7 @@ def test_the_first_two_shell_blocks_are_one_command_each() -> None:
     assert SHELL[1].rstrip().endswith("pytest -n auto")
 
 
+@pytest.mark.timeout(90)  # some 200 recordings are made, which is ten seconds' work for a processor
 def test_the_main_job_leaves_recordings_transcripts_and_a_catalogue(tmp_path: Path) -> None:
     command = SHELL[0].split("&&")[1].split()
     assert command[0] == "krosai-calls"

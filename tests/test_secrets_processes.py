@@ -16,6 +16,8 @@ from cli_process import environment, raw_server, run
 from raw_server import Answer, Request, answer
 
 import krosai_calls
+from krosai_calls import RetryPolicy
+from krosai_calls.cli import main
 from krosai_calls.cli.app import program
 
 # Everything that may speak does: asyncio's debug mode, every logger, every warning, and what nobody retrieved.
@@ -128,14 +130,25 @@ def listing() -> Callable[[Request], Answer]:
     return handle
 
 
-def test_m19_the_archives_files_and_words_hold_no_secret(tmp_path: Path) -> None:
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command line in this process, with the key; it repeats as often as ever, and waits for nothing."""
+    monkeypatch.setattr(RetryPolicy, "_delay", lambda *_: 0.0)
+    monkeypatch.setenv("KROSAI_API_KEY", KEY)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_m19_the_archives_files_and_words_hold_no_secret(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     with raw_server(listing()) as server:
-        done = run(["archive", str(tmp_path / "calls")], key=KEY, url=f"{server.url}/v1")
-    assert done.returncode == 3, done.stderr
+        code = main(["--base-url", f"{server.url}/v1", "archive", str(tmp_path / "calls")])
+    out, err = capfd.readouterr()
+    assert code == 3, err
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert {path.suffix for path in files} >= {".mp3", ".txt", ".sqlite"}
     for canary in CANARIES:
-        assert canary not in done.stdout + done.stderr
+        assert canary not in out + err
         assert [path.name for path in files if canary.encode() in path.read_bytes()] == []
 
 
@@ -152,12 +165,22 @@ ANSWERS = {
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
 @pytest.mark.parametrize("said", ANSWERS.values(), ids=ANSWERS)
-def test_m06_a_command_that_fails_prints_no_secret(words: list[str], said: Answer, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("impatient")
+def test_m06_a_command_that_fails_prints_no_secret(
+    words: list[str],
+    said: Answer,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
     with raw_server() as server:
         server.script(said)
-        done = run(words, key=KEY, url=f"{server.url}/v1", folder=tmp_path)
-    assert done.returncode not in (0, 1)
-    assert [canary for canary in CANARIES if canary in done.stdout + done.stderr] == []
+        assert main(["--base-url", f"{server.url}/v1", *words]) not in (0, 1)
+        assert KEY in server.requests[0].values("x-api-key")
+    out, err = capfd.readouterr()
+    assert err
+    assert [canary for canary in CANARIES if canary in out + err] == []
     assert list(tmp_path.iterdir()) == []
 
 

@@ -44,14 +44,16 @@ async def test_j01_no_kill_and_no_lie_of_storage_leaves_a_broken_file(tmp_path: 
 @kills
 @pytest.mark.timeout(150)
 async def test_j14_two_processes_on_the_same_files_leave_no_broken_one(tmp_path: Path) -> None:
-    outcomes = await torture_all(SEEDS[:6], tmp_path, at_once=2)
+    outcomes = await torture_all(SEEDS[:6], tmp_path, at_once=2, side_by_side=3)
     assert not any(outcome.problems for outcome in outcomes), told(outcomes)
 
 
 @kills
 @pytest.mark.timeout(150)
 async def test_a_plain_loop_that_appends_to_its_part_is_caught(tmp_path: Path) -> None:
-    outcomes = await torture_all(SEEDS, tmp_path, way="plain loop", is_enough=lambda outcome: outcome.mixed)
+    outcomes = await torture_all(
+        SEEDS, tmp_path, way="plain loop", side_by_side=2, is_enough=lambda outcome: outcome.mixed
+    )
     assert any(outcome.mixed for outcome in outcomes), told(outcomes)
 
 
