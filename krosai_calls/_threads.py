@@ -6,10 +6,11 @@ import asyncio
 import contextvars
 import os
 from collections.abc import Callable
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import suppress
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 # One thread hashes faster than one event loop receives.
@@ -39,6 +40,26 @@ async def run_to_the_end(
         raise
 
 
+class LastingThreads(ThreadPoolExecutor):
+    """Threads for what blocks, and after them the loop's own.
+
+    Python's executors take nothing more once the main thread has ended, although others may go on for as long as
+    they like. What those still want is then done at once, while the loop waits.
+    """
+
+    def submit(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Run a function, in a thread where there are any to be had."""
+        try:
+            return super().submit(function, *args, **kwargs)
+        except RuntimeError:
+            done: Future[T] = Future()
+        try:
+            done.set_result(function(*args, **kwargs))
+        except Exception as error:  # noqa: BLE001 - whoever waits for it gets it
+            done.set_exception(error)
+        return done
+
+
 class SpareCores:
     """Threads for work that keeps a core busy: no more of them than there are cores beside the event loop's.
 
@@ -46,7 +67,7 @@ class SpareCores:
     """
 
     def __init__(self) -> None:
-        self._threads: ThreadPoolExecutor | None = None
+        self._threads: LastingThreads | None = None
         self._under_way = 0
         self._is_closed = False
 
@@ -54,7 +75,7 @@ class SpareCores:
         """Run a blocking function as ``run_to_the_end`` does; after the end of these threads in the loop's own."""
         if self._threads is None and not self._is_closed:
             count = min(_MOST_THREADS, max(1, _cores() - 1))
-            self._threads = ThreadPoolExecutor(count, thread_name_prefix="krosai-calls")
+            self._threads = LastingThreads(count, thread_name_prefix="krosai-calls")
         self._under_way += 1
         try:
             return await run_to_the_end(function, threads=self._threads)
