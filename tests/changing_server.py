@@ -282,6 +282,15 @@ async def ids_from(
     """What a whole listing gives; what came before an error is in `seen`."""
     seen = [] if seen is None else seen
     async with client_of(server, **settings) as client:
-        async for call in client.iter_calls(page_size=page_size):
-            seen.append(call.id)
+        blocking: CallsClient | None = getattr(client, "blocking", None)
+        if blocking is None:
+            async for call in client.iter_calls(page_size=page_size):
+                seen.append(call.id)
+        else:
+            # All in one thread, as who blocks does it: a hop for each call would take longer than the listing.
+            await asyncio.to_thread(_listed_into, seen, blocking, page_size)
     return seen
+
+
+def _listed_into(seen: list[str], client: CallsClient, page_size: int) -> None:
+    seen.extend(call.id for call in client.iter_calls(page_size=page_size))  # what came before an error stays

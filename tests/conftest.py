@@ -14,6 +14,7 @@ import threaded_client
 
 from krosai_calls import AsyncCallsClient, RetryPolicy
 from krosai_calls.sandbox import Sandbox
+from krosai_calls.sandbox.audio import Recorder
 
 _VARIABLES = ("KROSAI_API_KEY", "KROSAI_BASE_URL", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES")
 _PROXY_VARIABLES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
@@ -64,9 +65,9 @@ def pytest_collection_finish() -> None:
 
 
 @pytest.fixture
-async def sandbox() -> AsyncIterator[Sandbox]:
-    """A small stand-in for the service, in the test's own loop."""
-    async with Sandbox(calls=30, seed=1) as running:
+async def sandbox(krosai_recorder: Recorder) -> AsyncIterator[Sandbox]:
+    """A small stand-in for the service, in the test's own loop; each of its recordings is made once a session."""
+    async with Sandbox(calls=30, seed=1, recorder=krosai_recorder) as running:
         yield running
 
 

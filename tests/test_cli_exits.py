@@ -18,16 +18,17 @@ from raw_server import Answer, RawServer, Request, answer
 from krosai_calls import RetryPolicy
 from krosai_calls.cli import main
 from krosai_calls.sandbox import Sandbox
+from krosai_calls.sandbox.audio import Recorder
 
 KEY = "kros_test_key"
 MP3 = recording(5)
 
 
 @pytest.fixture
-def sandbox(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Sandbox]:
+def sandbox(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, krosai_recorder: Recorder) -> Iterator[Sandbox]:
     """A sandbox that the environment points to, and an empty folder to be in."""
     monkeypatch.chdir(tmp_path)
-    with Sandbox(calls=30) as sandbox:
+    with Sandbox(calls=30, recorder=krosai_recorder) as sandbox:
         monkeypatch.setenv("KROSAI_API_KEY", sandbox.api_key)
         monkeypatch.setenv("KROSAI_BASE_URL", sandbox.base_url)
         yield sandbox

@@ -20,6 +20,7 @@ from krosai_calls.cli.charts import Glyphs
 from krosai_calls.cli.meters import shown
 from krosai_calls.cli.output import Output
 from krosai_calls.sandbox import RecordedRequest, Sandbox
+from krosai_calls.sandbox.audio import Recorder
 
 MP3 = recording(200)
 CHANGED_IN_PLACE = "\x1b[2K"  # a line is cleared for what stands there next
@@ -86,8 +87,8 @@ class Hold:
 
 
 @pytest.fixture
-def sandbox() -> Iterator[Sandbox]:
-    with Sandbox(calls=12, plan="free") as sandbox:
+def sandbox(krosai_recorder: Recorder) -> Iterator[Sandbox]:
+    with Sandbox(calls=12, plan="free", recorder=krosai_recorder) as sandbox:
         yield sandbox
 
 

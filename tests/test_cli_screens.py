@@ -14,13 +14,14 @@ from cli_process import PROGRAM, environment, on_terminal, raw_server, run
 from raw_server import answer
 
 from krosai_calls.sandbox import Sandbox
+from krosai_calls.sandbox.audio import Recorder
 
 COLOUR = re.compile(r"\x1b\[(?:\d+;)*(?:3|4|9|10)[0-7](?:;\d+)*m")
 
 
 @pytest.fixture
-def sandbox() -> Iterator[Sandbox]:
-    with Sandbox(calls=30) as sandbox:
+def sandbox(krosai_recorder: Recorder) -> Iterator[Sandbox]:
+    with Sandbox(calls=30, recorder=krosai_recorder) as sandbox:
         yield sandbox
 
 

@@ -16,11 +16,12 @@ from cli_process import on_terminal, raw_server, run
 from raw_server import RawServer, answer
 
 from krosai_calls.sandbox import Sandbox
+from krosai_calls.sandbox.audio import Recorder
 
 
 @pytest.fixture
-def sandbox() -> Iterator[Sandbox]:
-    with Sandbox(calls=30) as sandbox:
+def sandbox(krosai_recorder: Recorder) -> Iterator[Sandbox]:
+    with Sandbox(calls=30, recorder=krosai_recorder) as sandbox:
         yield sandbox
 
 
