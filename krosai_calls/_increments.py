@@ -9,6 +9,7 @@ they stand alone.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -23,8 +24,8 @@ PAGE = 100
 ROUNDING = timedelta(seconds=1)
 # So far may calls to come stand out of place, besides twice as far as those that came.
 SLACK = timedelta(minutes=1)
-# So many calls tell a listing's order; fewer may stand in one by chance.
-ENOUGH = 10
+# So many calls, each older or newer than all before, tell a listing's order; fewer may stand in one by chance.
+ENOUGH = 30
 # A listing by status does not show the calls that have another one now: those of the last day may still get it.
 UNSETTLED = timedelta(hours=24)
 
@@ -187,8 +188,12 @@ class Progress:
     now: datetime = END
     shows_all: bool = True
     _count: int = field(default=0, init=False)
+    # How many of them were older or newer than all before.
+    _steps: int = field(default=0, init=False)
     _newest: datetime = field(default=BEGINNING, init=False)
     _oldest: datetime = field(default=END, init=False)
+    # What these two were before each of the last calls, the earliest of those first.
+    _before: deque[tuple[datetime, datetime]] = field(factory=lambda: deque(maxlen=PAGE), init=False)
     # How far a call was newer than one before it, and how far older.
     _risen: timedelta = field(default=timedelta(), init=False)
     _fallen: timedelta = field(default=timedelta(), init=False)
@@ -209,6 +214,8 @@ class Progress:
             if self._count:
                 self._risen = max(self._risen, created_at - self._oldest)
                 self._fallen = max(self._fallen, self._newest - created_at)
+                self._before.append((self._oldest, self._newest))
+            self._steps += not self._oldest <= created_at <= self._newest
             self._count += 1
             self._newest, self._oldest = max(self._newest, created_at), min(self._oldest, created_at)
 
@@ -235,12 +242,18 @@ class Progress:
 
     def _given_for_good(self) -> Span | None:
         """The stretch into which no call to come can belong, as far as the order of those that came tells."""
-        if self._count < ENOUGH or self._risen == self._fallen:
+        disorder = min(self._risen, self._fallen)
+        oldest, newest = self._oldest, self._newest
+        if self._steps < ENOUGH or self._risen == self._fallen:
             return None
+        if disorder > ROUNDING:  # it is by another time: how far off that is, a page of calls beyond has to show
+            if len(self._before) < PAGE:
+                return None
+            oldest, newest = self._before[0]
         if self._risen < self._fallen:  # newest first
-            start = _later(self._oldest, 2 * self._risen + SLACK)
+            start = _later(oldest, 2 * disorder + SLACK)
             return Span(start, END) if start <= self._newest else None
-        end = _earlier(self._newest, 2 * self._fallen + SLACK)
+        end = _earlier(newest, 2 * disorder + SLACK)
         return Span(BEGINNING, end) if end >= self._oldest else None
 
 

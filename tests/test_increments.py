@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from krosai_calls._increments import (
@@ -228,6 +228,7 @@ def test_where_a_status_is_asked_for_the_last_day_stays_open() -> None:
 
 
 COUNTDOWN = [100 - hour for hour in range(50)]
+LONG = [300 - hour for hour in range(160)]
 
 
 @pytest.mark.parametrize(
@@ -235,9 +236,17 @@ COUNTDOWN = [100 - hour for hour in range(50)]
     [
         pytest.param(COUNTDOWN, Span(at(51) + MINUTE, at(100)), id="newest first"),
         pytest.param(COUNTDOWN[::-1], Span(BEGINNING, at(100) - MINUTE), id="oldest first"),
-        pytest.param([100, 98, 99, *COUNTDOWN[3:]], Span(at(53) + MINUTE, at(100)), id="nearly in order"),
+        pytest.param([100, 98, 99, *COUNTDOWN[3:]], None, id="nearly in order, and no page of calls beyond"),
+        # The last hundred tell how far the others may be out of place: by an hour, and so by two at most.
+        pytest.param([300, 298, 299, *LONG[3:]], Span(at(241 + 2) + MINUTE, at(300)), id="nearly in order"),
+        pytest.param(
+            [301 - hour for hour in (300, 298, 299, *LONG[3:])],
+            Span(BEGINNING, at(60 - 2) - MINUTE),
+            id="nearly in order, oldest first",
+        ),
         pytest.param(Random(1).sample(COUNTDOWN, 50), None, id="in no order"),
-        pytest.param(COUNTDOWN[:5], None, id="too few to tell"),
+        pytest.param(COUNTDOWN[:29], None, id="too few to tell"),
+        pytest.param([*COUNTDOWN[:20], *[81] * 35], None, id="many of one instant, and too few others to tell"),
         pytest.param([7] * 50, None, id="all of one instant"),
         pytest.param([7 + n / 10_000 for n in range(50)], None, id="oldest first, within seconds"),
     ],
@@ -248,8 +257,8 @@ def test_a_walk_that_was_cut_short_covers_what_its_order_tells(hours: list[float
 
 
 def test_an_order_that_is_barely_one_tells_nothing_of_what_is_above_it() -> None:
-    walk = walk_of(span(0, 200), ALL, known(0), known(200))
-    progress = after(Progress(walk), 90, 100, 10, 99, *range(11, 30))
+    walk = walk_of(span(0, 400), ALL, known(0), known(400))
+    progress = after(Progress(walk), *range(300, 250, -1), 100, *range(249, 140, -1))
     assert progress.covered(is_complete=False) is None
 
 
@@ -317,6 +326,7 @@ class Archive:
 
 
 @settings(max_examples=150, deadline=None)
+@example(order="jumbled", steps=[(0, 0.0, None), (0, 0.0, None), (44, 0.3, 1), (35, 0.0, 1)])
 @given(
     order=st.sampled_from(["newest first", "oldest first", "jumbled", "none"]),
     steps=st.lists(
