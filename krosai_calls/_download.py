@@ -22,7 +22,7 @@ from krosai_calls._parts import CHECKPOINT_BYTES, CHECKPOINT_SECONDS, RecordingP
 from krosai_calls._resume import Held, Verdict
 from krosai_calls._streams import RecordingStream, no_mp3
 from krosai_calls._text import storable
-from krosai_calls._threads import SpareCores, run_to_the_end
+from krosai_calls._threads import run_to_the_end
 from krosai_calls._transfers import Opened, Transfer
 from krosai_calls._transport import Transport
 from krosai_calls.errors import (
@@ -42,8 +42,6 @@ PROGRESS_SECONDS = 0.1
 BEGINNING_BYTES = 16
 # Each has files open, and a link that grows old: the others wait for their turn with neither.
 MOST_AT_ONCE = 100
-# A disk that takes longer than this to have a file is slow: then several files wait for it at once.
-SLOW_DISK_SECONDS = 0.001
 
 
 class Recordings:
@@ -69,8 +67,6 @@ class Recordings:
         self._api_url = api_url
         self._saving: dict[Path, _Saving] = {}
         self._places = asyncio.Semaphore(MOST_AT_ONCE)
-        self._spare_cores = SpareCores()
-        self._is_disk_slow = False
 
     @asynccontextmanager
     async def stream(self, call: Call | str) -> AsyncIterator[RecordingStream]:
@@ -115,7 +111,7 @@ class Recordings:
             incoming = _Incoming(part, call_id, progress, self._transport.clock)
             try:
                 await self._receive(transfer, incoming)
-                download = await self._finish(incoming, path, transfer.link.duration_seconds)
+                download = await run_to_the_end(lambda: incoming.finish(path, transfer.link.duration_seconds))
             except BaseException as ended:
                 if isinstance(ended, asyncio.CancelledError):
                     transfer.done()  # nobody knows whether the next attempt would have brought it
@@ -147,17 +143,6 @@ class Recordings:
                 await transfer.doubt(doubt)
             else:  # storage gives it in parts
                 transfer.advanced(incoming.held.received)
-
-    async def _finish(self, incoming: _Incoming, path: Path, duration_seconds: float | None) -> Download:
-        # Checks keep a core busy; waiting for a slow disk does not.
-        run = run_to_the_end if self._is_disk_slow else self._spare_cores.run
-        download = await run(lambda: incoming.finish(path, duration_seconds))
-        self._is_disk_slow = incoming.disk_seconds > SLOW_DISK_SECONDS
-        return download
-
-    def close(self) -> None:
-        """End the threads that check recordings; a second call does nothing."""
-        self._spare_cores.close()
 
     def _transfer(self, call: Call | str) -> Transfer:
         link = Link(call, self._fresh_link, api_url=self._api_url, sleep=self._transport.sleep)
@@ -192,11 +177,7 @@ class _Saving:
 
 
 class _Incoming:
-    """A recording on its way into its part file.
-
-    Attributes:
-        disk_seconds: How long the disk took to have all of it; 0 before.
-    """
+    """A recording on its way into its part file."""
 
     def __init__(
         self, part: RecordingPart, call_id: str, progress: Progress | None, clock: Callable[[], float]
@@ -205,7 +186,6 @@ class _Incoming:
         self._call_id = call_id
         self._progress = progress
         self._clock = clock
-        self.disk_seconds = 0.0
         self._resumed_bytes = part.held.received
         self._told_digest: tuple[str, str] | None = None
         self._told_at = -math.inf
@@ -235,31 +215,31 @@ class _Incoming:
         while piece := await body.read(self._take_at_once):
             if self._beginning is not None:
                 self._look_at_the_beginning(piece)
-            part.write(piece)
             now = self._clock()
+            self._put(piece, now)
             if self._is_progress_due(now):
                 self._told_at = now
                 tell(self._progress, part.held.received, part.held.size_bytes)
-            if self._is_checkpoint_due(now):
-                await run_to_the_end(part.checkpoint)
-                self._recorded_at = self._clock()
 
     def _take_at_once(self, piece: memoryview) -> bool:
         """Write a piece down where it comes in, if that is all there is to do."""
         now = self._clock()
-        if self._beginning is not None or self._is_progress_due(now) or self._is_checkpoint_due(now):
+        if self._beginning is not None or self._is_progress_due(now):
             return False
-        self._part.write(piece)
+        self._put(piece, now)
         return True
+
+    def _put(self, piece: bytes | memoryview, now: float) -> None:
+        part = self._part
+        part.write(piece)
+        unrecorded = part.unrecorded_bytes
+        if unrecorded >= CHECKPOINT_BYTES or (unrecorded and now - self._recorded_at >= CHECKPOINT_SECONDS):
+            part.checkpoint()
+            self._recorded_at = now
 
     def _is_progress_due(self, now: float) -> bool:
         is_wanted = self._progress is not None and not self.held.is_whole
         return is_wanted and now - self._told_at >= PROGRESS_SECONDS
-
-    def _is_checkpoint_due(self, now: float) -> bool:
-        unrecorded = self._part.unrecorded_bytes
-        is_late = unrecorded > 0 and now - self._recorded_at >= CHECKPOINT_SECONDS
-        return is_late or unrecorded >= CHECKPOINT_BYTES
 
     def _look_at_the_beginning(self, piece: bytes) -> None:
         beginning = (self._beginning or b"") + piece[:BEGINNING_BYTES]
@@ -280,9 +260,7 @@ class _Incoming:
             raise IntegrityError(
                 f"the recording of call {self._call_id} ends in the middle of a frame", call_id=self._call_id
             )
-        began = self._clock()
         part.publish()
-        self.disk_seconds = self._clock() - began
         suspect = "duration" if found is Suspicion.DURATION else None
         return Download(path, size_bytes=size, resumed_bytes=self._resumed_bytes, sha256=digest, suspect=suspect)
 

@@ -7,13 +7,13 @@ import contextlib
 import os
 import threading
 from collections.abc import Callable, Collection, Coroutine
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, ParamSpec, TypeVar
 
-from krosai_calls._threads import LastingThreads
 from krosai_calls.errors import ClientStateError
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 # How long an interrupted caller waits for its coroutine to tidy up.
@@ -141,7 +141,7 @@ class LoopThread:
     def _serve(self) -> None:
         # It ends as asyncio.run does, but for one thing: that ends the executor from one more thread, which cannot
         # be had at the end of the process.
-        executor = LastingThreads(thread_name_prefix=f"{self._thread.name}-worker")
+        executor = _Executor(thread_name_prefix=f"{self._thread.name}-worker")
         self._loop.set_default_executor(executor)
         try:
             # A callback may have stopped the loop, or left it, in a task that is nobody's job.
@@ -234,3 +234,23 @@ class _LeavingError(Exception):
     def __init__(self, leaving: BaseException) -> None:
         super().__init__()
         self.leaving = leaving
+
+
+class _Executor(ThreadPoolExecutor):
+    """Threads for what blocks, and after them the loop's own.
+
+    Python's executors take nothing more once the main thread has ended, although others may go on for as long as
+    they like. What those still want is then done at once, while the loop waits.
+    """
+
+    def submit(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Run a function, in a thread where there are any to be had."""
+        try:
+            return super().submit(function, *args, **kwargs)
+        except RuntimeError:
+            done: Future[T] = Future()
+        try:
+            done.set_result(function(*args, **kwargs))
+        except Exception as error:  # noqa: BLE001 - whoever waits for it gets it
+            done.set_exception(error)
+        return done

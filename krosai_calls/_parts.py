@@ -39,10 +39,7 @@ from krosai_calls._resume import Held
 
 RECORD_SUFFIX = ".log"
 MOST_RECORD_BYTES = 2**20
-# Read back in so large blocks: between two of them a thread may have to wait for its turn.
-BLOCK_BYTES = 2**20
-# Up to here a recording is hashed as it comes, for to be read back would cost it more.
-SMALL_BYTES = 2**18
+BLOCK_BYTES = 2**18
 # To ask for the room on a disk takes longer than to write a small file.
 WORTH_A_LOOK_BYTES = 2**20
 # The loss that a kill can cause: so many bytes, or what came in so many seconds.
@@ -54,7 +51,9 @@ _VERSION = 1
 class RecordingPart:
     """The part file of one recording, opened for this process alone.
 
-    Everything here blocks for as long as the disk takes; ``write`` takes as long as a copy into the page cache.
+    What comes is hashed while the processor still has it at hand: to read it back, in whatever thread, costs more
+    than it spares the loop. ``write`` and ``checkpoint`` take as long as a copy into the page cache; all else here
+    blocks for as long as the disk takes.
 
     Args:
         target: The final name; its folder must be there.
@@ -77,7 +76,6 @@ class RecordingPart:
         self._has_record = is_taken(self._record_path)
         self._descriptor = open_for_us_alone(self._part)
         self._digest = hashlib.sha256()
-        self._hashed = 0
         self._recorded = 0
         self._is_fresh = True
         self.held = Held()
@@ -98,7 +96,7 @@ class RecordingPart:
         if not self._is_fresh:
             os.ftruncate(self._descriptor, 0)
             os.lseek(self._descriptor, 0, os.SEEK_SET)
-            self._digest, self._hashed, self._recorded = hashlib.sha256(), 0, 0
+            self._digest, self._recorded = hashlib.sha256(), 0
         self._is_fresh = False
         self.held = Held(0, validator, size_bytes)
         free = free_bytes(self._target.parent) if size_bytes >= WORTH_A_LOOK_BYTES else None
@@ -108,10 +106,8 @@ class RecordingPart:
     def write(self, data: bytes | memoryview) -> None:
         """Append bytes, all of them."""
         write_all(self._descriptor, data)
+        self._digest.update(data)
         held = self.held
-        if self._hashed == held.received and held.size_bytes is not None and held.size_bytes <= SMALL_BYTES:
-            self._digest.update(data)
-            self._hashed += len(data)
         self.held = Held(held.received + len(data), held.validator, held.size_bytes)
 
     @property
@@ -128,20 +124,20 @@ class RecordingPart:
             self._recorded = self.held.received
 
     def sha256(self) -> str:
-        """The digest of what is there; most of it is read back, so that this can be another core's work."""
-        while self._hashed < self.held.received:
-            block = read_at(self._descriptor, min(BLOCK_BYTES, self.held.received - self._hashed), self._hashed)
-            if not block:
-                raise OSError(errno.EIO, "bytes that were written are not there")
-            self._digest.update(block)
-            self._hashed += len(block)
+        """The digest of what is there."""
         return self._digest.hexdigest()
 
     @contextlib.contextmanager
     def content(self) -> Iterator[Data]:
-        """All that is there, to be looked at."""
+        """All that is there, to be looked at.
+
+        Raises:
+            OSError: It is not what was written.
+        """
         size = self.held.received
-        if size <= SMALL_BYTES:  # reading it is less work than having it mapped, and unmapped on every core
+        if os.fstat(self._descriptor).st_size != size:
+            raise OSError(errno.EIO, "bytes that were written are not there")
+        if size <= BLOCK_BYTES:  # reading it is less work than having it mapped, and unmapped on every core
             yield read_at(self._descriptor, size, 0)
             return
         with mmap.mmap(self._descriptor, size, access=mmap.ACCESS_READ) as data:
@@ -200,15 +196,23 @@ class RecordingPart:
         held = Held(mark["received"], header["validator"], header["size"])
         if not held.is_usable or held.received > (held.size_bytes or 0):
             return
-        self.held = held
-        if self.sha256() != mark["sha256"]:
-            self._digest, self._hashed, self.held = hashlib.sha256(), 0, Held()
+        digest = self._digest_of(held.received)
+        if digest.hexdigest() != mark["sha256"]:
             return
+        self.held, self._digest = held, digest
         os.ftruncate(self._descriptor, held.received)
         os.lseek(self._descriptor, held.received, os.SEEK_SET)
         self._recorded = held.received
         self._record = os.open(self._record_path, os.O_WRONLY | os.O_APPEND | NO_SURPRISES)
         os.ftruncate(self._record, length)  # a line that a kill cut off would spoil the next one
+
+    def _digest_of(self, size: int) -> hashlib._Hash:
+        """The digest of so many first bytes of the file, which has them."""
+        digest, place = hashlib.sha256(), 0
+        while block := read_at(self._descriptor, min(BLOCK_BYTES, size - place), place):
+            digest.update(block)
+            place += len(block)
+        return digest
 
     def _begin_record(self) -> None:
         self._drop_record()

@@ -177,19 +177,6 @@ async def test_k03_cancelled_while_its_part_is_opened_it_leaves_nothing_in_the_w
     assert (tmp_path / "call.mp3").read_bytes() == MP3
 
 
-@pytest.mark.parametrize("times", [1, 3])
-async def test_k03_cancelled_while_it_is_written_down_what_came_it_is_kept(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, times: int
-) -> None:
-    monkeypatch.setattr("krosai_calls._download.CHECKPOINT_BYTES", 1)
-    with monkeypatch.context() as patched:
-        slow = Slow(patched, "krosai_calls._parts.RecordingPart.checkpoint", lambda: None)
-        async with serving() as storage:
-            storage.plan(cut(5000, "hang"))
-            await cancelled_within(slow, asyncio.ensure_future(storage.save(tmp_path)), times)
-    assert files_open_in(tmp_path) == []
-
-
 async def test_k04_a_timeout_of_the_callers_is_the_callers(tmp_path: Path) -> None:
     async with serving() as storage:
         storage.plan(cut(5000, "hang"))

@@ -321,3 +321,25 @@ def test_j04_bytes_are_on_disk_before_the_name_and_the_name_before_the_log_goes(
     monkeypatch.setattr(Path, "unlink", note("unlink", unlink))
     part.publish()
     assert steps == ["fsync", "replace", "fsync", "unlink"]
+
+
+@pytest.mark.parametrize("size", [1000, 2**20])
+def test_a_part_that_another_program_has_cut_is_no_recording(tmp_path: Path, size: int) -> None:
+    part = RecordingPart(tmp_path / "call.mp3", "call_1")
+    part.begin('"v1"', size)
+    part.write(bytes(size))
+    with part.content() as data:
+        assert len(data) == size
+    os.truncate(part_of(tmp_path / "call.mp3"), size - 1)
+    with pytest.raises(OSError, match="not there"), part.content():
+        pass
+    part.close()
+
+
+def test_the_digest_is_of_what_came_whatever_another_program_does_to_the_file(tmp_path: Path) -> None:
+    part = RecordingPart(tmp_path / "call.mp3", "call_1")
+    part.begin('"v1"', len(DATA))
+    part.write(DATA)
+    part_of(tmp_path / "call.mp3").write_bytes(bytes(len(DATA)))
+    assert part.sha256() == hashlib.sha256(DATA).hexdigest()
+    part.close()
