@@ -78,7 +78,7 @@ def open_client(url: str, *, read_timeout_seconds: float = 0.2, past_aiohttp: bo
         "kros_test_torture",
         base_url=f"{url}/v1",
         retry=RETRY,
-        timeout_seconds=2.0,
+        timeout_seconds=10.0,
         read_timeout_seconds=read_timeout_seconds,
     )
     if past_aiohttp:
