@@ -213,8 +213,7 @@ class _Incoming:
         self._told_digest = judgement.digest or self._told_digest
         self._beginning = b"" if part.held.received == 0 else None
         while piece := await body.read(self._take_at_once):
-            if self._beginning is not None:
-                self._look_at_the_beginning(piece)
+            self._look_at_the_beginning(piece)
             now = self._clock()
             self._put(piece, now)
             if self._is_progress_due(now):
@@ -242,10 +241,13 @@ class _Incoming:
         return is_wanted and now - self._told_at >= PROGRESS_SECONDS
 
     def _look_at_the_beginning(self, piece: bytes) -> None:
-        beginning = (self._beginning or b"") + piece[:BEGINNING_BYTES]
-        if not could_be_mp3(beginning):
-            raise no_mp3(self._call_id, beginning)
-        self._beginning = beginning if len(beginning) < BEGINNING_BYTES else None
+        if self._beginning is None:
+            return
+        self._beginning += piece[:BEGINNING_BYTES]
+        if not could_be_mp3(self._beginning):
+            raise no_mp3(self._call_id, self._beginning)
+        if len(self._beginning) >= BEGINNING_BYTES:
+            self._beginning = None
 
     def finish(self, path: Path, duration_seconds: float | None) -> Download:
         """Check the whole and give it its name; it blocks for as long as the disk takes."""

@@ -10,6 +10,7 @@ import errno
 import hashlib
 import os
 import stat
+import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -238,8 +239,14 @@ def free_bytes(folder: Path) -> int | None:
 
 def digest_of_file(descriptor: int) -> tuple[str, int]:
     """The SHA-256 of an open file, and how many bytes it has; it blocks for as long as reading it takes."""
-    hashed, size = hashlib.sha256(), 0
-    while piece := os.read(descriptor, _PIECE_BYTES):
-        hashed.update(piece)
+    digest, size = hashed(descriptor)
+    return digest.hexdigest(), size
+
+
+def hashed(descriptor: int, most: int = sys.maxsize) -> tuple[hashlib._Hash, int]:
+    """The hash of an open file's first bytes, which can be gone on with, and how many these are."""
+    digest, size = hashlib.sha256(), 0
+    while piece := read_at(descriptor, min(_PIECE_BYTES, most - size), size):
+        digest.update(piece)
         size += len(piece)
-    return hashed.hexdigest(), size
+    return digest, size

@@ -20,6 +20,7 @@ from typing import Any
 from krosai_calls._files import (
     NO_SURPRISES,
     free_bytes,
+    hashed,
     is_ours,
     is_still_named,
     is_taken,
@@ -39,7 +40,8 @@ from krosai_calls._resume import Held
 
 RECORD_SUFFIX = ".log"
 MOST_RECORD_BYTES = 2**20
-BLOCK_BYTES = 2**18
+# To read so much is less work than to have it mapped, and unmapped on every core.
+SMALL_BYTES = 2**18
 # To ask for the room on a disk takes longer than to write a small file.
 WORTH_A_LOOK_BYTES = 2**20
 # The loss that a kill can cause: so many bytes, or what came in so many seconds.
@@ -137,7 +139,7 @@ class RecordingPart:
         size = self.held.received
         if os.fstat(self._descriptor).st_size != size:
             raise OSError(errno.EIO, "bytes that were written are not there")
-        if size <= BLOCK_BYTES:  # reading it is less work than having it mapped, and unmapped on every core
+        if size <= SMALL_BYTES:
             yield read_at(self._descriptor, size, 0)
             return
         with mmap.mmap(self._descriptor, size, access=mmap.ACCESS_READ) as data:
@@ -196,7 +198,7 @@ class RecordingPart:
         held = Held(mark["received"], header["validator"], header["size"])
         if not held.is_usable or held.received > (held.size_bytes or 0):
             return
-        digest = self._digest_of(held.received)
+        digest, _ = hashed(self._descriptor, held.received)
         if digest.hexdigest() != mark["sha256"]:
             return
         self.held, self._digest = held, digest
@@ -205,14 +207,6 @@ class RecordingPart:
         self._recorded = held.received
         self._record = os.open(self._record_path, os.O_WRONLY | os.O_APPEND | NO_SURPRISES)
         os.ftruncate(self._record, length)  # a line that a kill cut off would spoil the next one
-
-    def _digest_of(self, size: int) -> hashlib._Hash:
-        """The digest of so many first bytes of the file, which has them."""
-        digest, place = hashlib.sha256(), 0
-        while block := read_at(self._descriptor, min(BLOCK_BYTES, size - place), place):
-            digest.update(block)
-            place += len(block)
-        return digest
 
     def _begin_record(self) -> None:
         self._drop_record()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from functools import partial
 from http import HTTPStatus
 
 from attrs import frozen
@@ -57,7 +58,6 @@ class Body:
         self._answer = answer
         self._call_id = call_id
         self._clock = clock
-        self._taker: Taker | None = None
         # The time that was waited, not the time that whoever reads takes for what came.
         self._waited = self._waits_since = 0.0
         self._watched_from = judgement.start
@@ -75,9 +75,9 @@ class Body:
         """
         stop, size = self.judgement.stop, self.judgement.size_bytes
         self._watch_the_rate()
-        self._taker, self._waits_since = taker, self._clock()
+        self._waits_since = self._clock()
         try:
-            piece = await self._answer.read(None if taker is None else self._pass_on)
+            piece = await self._answer.read(None if taker is None else partial(self._pass_on, taker))
         except StreamInterruptedError as cut:
             cut.received, cut.expected = self.position, size
             raise
@@ -93,9 +93,9 @@ class Body:
             )
         return piece
 
-    def _pass_on(self, piece: memoryview) -> bool:
+    def _pass_on(self, taker: Taker, piece: memoryview) -> bool:
         # A look at the rate is the reader's business.
-        if self._taker is None or self._waited >= DRIP_SECONDS or not self._taker(piece):
+        if self._waited >= DRIP_SECONDS or not taker(piece):
             return False
         self._note(piece)
         return True

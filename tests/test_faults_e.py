@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 from audio import recording
-from inline_threads import use_inline_threads
 from raw_server import Answer, Then, answer
 from storage_server import MP3, Storage, Turn, cut, names, paced, says, serving, status, then, whole
 
@@ -144,7 +143,6 @@ async def test_e04_a_stall_counts_as_an_attempt_and_what_came_is_kept(tmp_path: 
 
 
 async def test_e05_a_body_that_drips_for_a_minute_is_broken_off_and_gone_on_with(tmp_path: Path) -> None:
-    use_inline_threads()  # or the clock runs while the client is busy, and no wait is long
     async with serving() as storage:
         storage.plan(paced(10, 1.0))
         await storage.save(tmp_path)
