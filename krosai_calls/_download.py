@@ -15,9 +15,10 @@ from typing import TypeAlias
 from yarl import URL
 
 from krosai_calls._callbacks import tell
+from krosai_calls._commits import Commits
 from krosai_calls._files import make_folder, part_path, write_whole
 from krosai_calls._links import Link
-from krosai_calls._mp3 import Data, Suspicion, could_be_mp3, looks_like_mp3, suspicion
+from krosai_calls._mp3 import Suspicion, could_be_mp3, is_surely_as_long, looks_like_mp3, suspicion
 from krosai_calls._parts import CHECKPOINT_BYTES, CHECKPOINT_SECONDS, RecordingPart
 from krosai_calls._resume import Held, Verdict
 from krosai_calls._streams import RecordingStream, no_mp3
@@ -67,6 +68,8 @@ class Recordings:
         self._api_url = api_url
         self._saving: dict[Path, _Saving] = {}
         self._places = asyncio.Semaphore(MOST_AT_ONCE)
+        self._commits = Commits()
+        self._under_way = 0
 
     @asynccontextmanager
     async def stream(self, call: Call | str) -> AsyncIterator[RecordingStream]:
@@ -109,17 +112,20 @@ class Recordings:
             make_folder(path.parent)
             part = await _open_part(path, call_id)
             incoming = _Incoming(part, call_id, progress, self._transport.clock)
+            self._under_way += 1
             try:
                 await self._receive(transfer, incoming)
-                download = await run_to_the_end(lambda: incoming.finish(path, transfer.link.duration_seconds))
+                suspect = await incoming.examine(transfer.link.duration_seconds)
+                await self._commits.publish(part, under_way=self._under_way)
             except BaseException as ended:
                 if isinstance(ended, asyncio.CancelledError):
                     transfer.done()  # nobody knows whether the next attempt would have brought it
                 part.discard() if _leaves_nothing_of_use(ended) else part.park()
                 raise
             finally:
+                self._under_way -= 1
                 part.close()
-        return download
+        return incoming.download(path, suspect)
 
     async def _receive(self, transfer: Transfer, incoming: _Incoming) -> None:
         while True:
@@ -249,12 +255,27 @@ class _Incoming:
         if len(self._beginning) >= BEGINNING_BYTES:
             self._beginning = None
 
-    def finish(self, path: Path, duration_seconds: float | None) -> Download:
-        """Check the whole and give it its name; it blocks for as long as the disk takes."""
-        part, size = self._part, self._part.held.received
-        digest = part.sha256()
-        with part.content() as data:
-            self._require_told_digest(data, digest)
+    async def examine(self, duration_seconds: float | None) -> str | None:
+        """Check the whole: by its two ends where these say enough, else all of it, in a thread.
+
+        Returns:
+            Why it is suspect, or None.
+
+        Raises:
+            IntegrityError: It is not what storage said, no MP3, or cut.
+        """
+        part, (name, told) = self._part, self._told_digest or ("", "")
+        if name == "sha256":
+            self._require_digest(name, part.sha256(), told)
+        if name in ("", "sha256") and is_surely_as_long(*part.ends(), part.held.received, duration_seconds):
+            return None
+        return await run_to_the_end(lambda: self._look_through(duration_seconds))
+
+    def _look_through(self, duration_seconds: float | None) -> str | None:
+        with self._part.content() as data:
+            if self._told_digest is not None:
+                name, told = self._told_digest
+                self._require_digest(name, hashlib.new(name, data, usedforsecurity=False).hexdigest(), told)
             if not looks_like_mp3(data):
                 raise no_mp3(self._call_id, bytes(data[:200]))
             found = suspicion(data, duration_seconds)
@@ -262,20 +283,25 @@ class _Incoming:
             raise IntegrityError(
                 f"the recording of call {self._call_id} ends in the middle of a frame", call_id=self._call_id
             )
-        part.publish()
-        suspect = "duration" if found is Suspicion.DURATION else None
-        return Download(path, size_bytes=size, resumed_bytes=self._resumed_bytes, sha256=digest, suspect=suspect)
+        return "duration" if found is Suspicion.DURATION else None
 
-    def _require_told_digest(self, data: Data, sha256: str) -> None:
-        if self._told_digest is None:
-            return
-        name, told = self._told_digest
-        found = sha256 if name == "sha256" else hashlib.new(name, data, usedforsecurity=False).hexdigest()
+    def _require_digest(self, name: str, found: str, told: str) -> None:
         if found != told:
             raise IntegrityError(
                 f"the recording of call {self._call_id} has another digest than storage told: {name} {found}",
                 call_id=self._call_id,
             )
+
+    def download(self, path: Path, suspect: str | None) -> Download:
+        """What stands under its name now."""
+        part = self._part
+        return Download(
+            path,
+            size_bytes=part.held.received,
+            resumed_bytes=self._resumed_bytes,
+            sha256=part.sha256(),
+            suspect=suspect,
+        )
 
 
 def write_transcript(call_id: str, text: str, path: Path) -> bytes:

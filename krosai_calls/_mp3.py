@@ -19,6 +19,8 @@ from typing import TypeAlias
 
 from attrs import frozen
 
+from krosai_calls._mp3_tags import after_tags, before_trailers, before_zeros, ends_of_sound, is_something_else
+
 Data: TypeAlias = bytes | bytearray | memoryview | mmap
 
 # Where the first frame has to begin, counted from the end of the tags before it.
@@ -31,9 +33,10 @@ TOLERATED_SHARE = 0.02
 
 # How far an index may be off: not all encoders count the frame that carries it.
 _LARGEST_FRAME = 1441
-_MOST_TAGS = 16
 # How many first frames tell whether the bit rate is constant.
 _SAMPLED_FRAMES = 64
+# So far behind the first frame its successors are looked at.
+_SAMPLED_BYTES = _SAMPLED_FRAMES * _LARGEST_FRAME + 4
 # How many places that look like a header are tried in one file. Noise has one in 11,000 bytes.
 _MOST_LOOKS = 10_000
 
@@ -43,15 +46,6 @@ _KIND_BITS = 0xFFFE0C
 _FOUR_BYTES = struct.Struct(">I")
 _KBPS_1 = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
 _KBPS_2 = (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
-
-# What stands before a page's first sign: white space, zeros, and the byte-order marks.
-_BLANK = b" \t\r\n\0\xef\xbb\xbf\xfe\xff"
-_PAGE = (b"<", b"{", b"[")
-_OTHER_FILES = (
-    b"PK", b"RIFF", b"RIFX", b"RF64", b"FORM", b"OggS", b"fLaC", b"\x1f\x8b", b"\x1a\x45\xdf\xa3",
-)  # fmt: skip
-_PRINTABLE = bytes(range(0x20, 0x7F)) + b"\t\r\n"
-_SURELY_TEXT = 8
 
 
 @frozen
@@ -118,7 +112,7 @@ def could_be_mp3(beginning: Data) -> bool:
     whole, too. The more bytes there are, the surer it is; nothing is refused for being short.
     """
     with memoryview(beginning) as view:
-        return not _is_something_else(view, _after_tags(view))
+        return not is_something_else(view, after_tags(view, len(view)))
 
 
 def looks_like_mp3(data: Data) -> bool:
@@ -127,8 +121,30 @@ def looks_like_mp3(data: Data) -> bool:
     The beginning of a file will do, where it holds the first frames.
     """
     with memoryview(data) as view:
-        audio = _Audio(view)
-        return audio.first is not None and not _is_something_else(view, audio.start)
+        audio = _Audio.of(view)
+        return audio.first is not None and not is_something_else(view, audio.start)
+
+
+def is_surely_as_long(head: bytes, tail: bytes, size: int, expected_seconds: float | None) -> bool:
+    """Whether a file's two ends show that it is an MP3, and as long as its call was.
+
+    Where they do not, the whole has to be looked at: ``looks_like_mp3`` and ``suspicion`` would say yes and NONE
+    to every file for which this is true, and to others, too.
+
+    Args:
+        head: The file's first bytes; a few more than 92 KB will do, or all of it.
+        tail: Its last bytes; a few hundred will do, or all of it.
+        size: How many it has.
+        expected_seconds: How long the call was; None where nobody says.
+    """
+    with memoryview(head) as view, memoryview(tail) as last:
+        start, tail_at = after_tags(view, size), size - len(tail)
+        ends = ends_of_sound(last, is_whole=not tail_at, start=start)
+        if ends is None or is_something_else(view, start):
+            return False
+        stop = size if len(head) == size else len(head) - _SAMPLED_BYTES
+        audio = _Audio(view, start, tail_at + ends[0], tail_at + ends[1], stop)
+        return audio.first is not None and _is_expected(audio.implied_duration(), expected_seconds)
 
 
 def implied_duration(data: Data) -> float | None:
@@ -138,25 +154,13 @@ def implied_duration(data: Data) -> float | None:
     the size is divided by the bit rate, where the first frames have one and the same.
     """
     with memoryview(data) as view:
-        audio = _Audio(view)
-        if audio.first is None:
-            return None
-        size = audio.solid - audio.first
-        index = _read_index(view, audio.first)
-        if index is None:
-            kbps = audio.constant_kbps(audio.first)
-            return None if kbps is None else size / (kbps * 125)
-        frames, indexed = index
-        # An index that was written for more bytes, or for fewer, is of no use: the file was cut or added to.
-        if not frames or abs(indexed - size) > _LARGEST_FRAME:
-            return None
-        return frames * audio.kind(audio.first).frame_seconds
+        return _Audio.of(view).implied_duration()
 
 
 def walk(data: Data) -> Walk:
     """Go through all frames from header to header, and over what is no frame to the next three in a row."""
     with memoryview(data) as view:
-        audio = _Audio(view)
+        audio = _Audio.of(view)
         place, total, seconds, is_cut = audio.first, 0, 0.0, False
         while place is not None:
             frame_seconds = audio.kind(place).frame_seconds
@@ -176,35 +180,48 @@ def suspicion(data: Data, expected_seconds: float | None) -> Suspicion:
         data: The whole file, an MP3.
         expected_seconds: How long the call was; None where nobody says.
     """
-    if expected_seconds is None or _fits(implied_duration(data), expected_seconds):
+    if _is_expected(implied_duration(data), expected_seconds):
         return Suspicion.NONE
     walked = walk(data)
-    if walked.frames and _fits(walked.seconds, expected_seconds):
+    if walked.frames and _is_expected(walked.seconds, expected_seconds):
         return Suspicion.NONE
     return Suspicion.DURATION if walked.is_whole else Suspicion.CUT
 
 
-def _fits(seconds: float | None, expected: float) -> bool:
-    return seconds is not None and abs(seconds - expected) <= max(TOLERATED_SECONDS, TOLERATED_SHARE * expected)
+def _is_expected(seconds: float | None, expected: float | None) -> bool:
+    if seconds is None or expected is None:
+        return expected is None
+    return abs(seconds - expected) <= max(TOLERATED_SECONDS, TOLERATED_SHARE * expected)
 
 
 class _Audio:
     """The part of a file between its tags, and the ways to find frames in it.
 
-    Attributes:
+    Args:
+        view: The file, or as much of its beginning as is looked at.
         start: Where the tags before the sound end.
         end: Where the tags after it begin.
         solid: Where zeros begin that fill up the rest before ``end``; a last frame may end anywhere in them.
+        stop: No first frame is looked for from there on.
+
+    Attributes:
         first: Where the first frame begins, or None.
     """
 
-    def __init__(self, view: memoryview) -> None:
+    def __init__(self, view: memoryview, start: int, end: int, solid: int, stop: int) -> None:
         self._view = view
         self._looks = _MOST_LOOKS
-        self.start = _after_tags(view)
-        self.end = _before_trailers(view, self.start)
-        self.solid = _before_zeros(view, self.start, self.end)
-        self.first = self.find(self.start, min(self.start + SEARCH_BYTES, self.solid))
+        self.start = start
+        self.end = end
+        self.solid = solid
+        self.first = self.find(start, min(start + SEARCH_BYTES, solid, stop))
+
+    @classmethod
+    def of(cls, view: memoryview) -> _Audio:
+        """The sound of a whole file."""
+        start = after_tags(view, len(view))
+        end = before_trailers(view, start)
+        return cls(view, start, end, before_zeros(view, start, end), len(view))
 
     def word(self, place: int) -> int:
         """The 24 bits at a place."""
@@ -257,23 +274,31 @@ class _Audio:
         is_cut = rest != b"" and any(word.to_bytes(3, "big").startswith(rest) for word in sizes)
         return frames, place, is_cut
 
-    def constant_kbps(self, place: int) -> int | None:
+    def implied_duration(self) -> float | None:
+        """How many seconds the size implies, or None where only a walk can tell."""
+        if self.first is None:
+            return None
+        size = self.solid - self.first
+        index = _read_index(self._view, self.first)
+        if index is None:
+            kbps = self._constant_kbps(self.first)
+            return None if kbps is None else size / (kbps * 125)
+        frames, indexed = index
+        # An index that was written for more bytes, or for fewer, is of no use: the file was cut or added to.
+        if not frames or abs(indexed - size) > _LARGEST_FRAME:
+            return None
+        return frames * self.kind(self.first).frame_seconds
+
+    def _constant_kbps(self, place: int) -> int | None:
         """The bit rate that the first frames share, or None."""
-        kind, numbers = self.kind(place), set()
+        kind, view, unpack = self.kind(place), self._view, _FOUR_BYTES.unpack_from
+        sizes, end, numbers = kind.sizes, len(view) - 4, set()
         for _ in range(_SAMPLED_FRAMES):
-            word = self.word(place)
-            if word not in kind.sizes:
+            if place > end or (size := sizes.get(word := unpack(view, place)[0] >> 8)) is None:
                 break
             numbers.add(word >> 4 & 15)
-            place += kind.sizes[word]
+            place += size
         return kind.kbps[numbers.pop() - 1] if len(numbers) == 1 else None
-
-
-def _is_something_else(view: memoryview, start: int) -> bool:
-    head = bytes(view[start : start + 1024])
-    text = head.lstrip(_BLANK)
-    is_text = len(text) >= _SURELY_TEXT and not text[:_SURELY_TEXT].strip(_PRINTABLE)
-    return is_text or text.startswith(_PAGE) or head.startswith(_OTHER_FILES) or head[4:8] == b"ftyp"
 
 
 def _read_index(view: memoryview, place: int) -> tuple[int, int] | None:
@@ -288,57 +313,3 @@ def _read_index(view: memoryview, place: int) -> tuple[int, int] | None:
     vbri = place + 36
     name, size, frames = struct.unpack(">4s6x2I", bytes(view[vbri : vbri + 18]).ljust(18, b"\0"))
     return (frames, size) if name == b"VBRI" else None
-
-
-def _after_tags(view: memoryview) -> int:
-    """Where the ID3v2 tags end that a file begins with. One that claims more than the file has is none."""
-    place = 0
-    for _ in range(_MOST_TAGS):
-        header = bytes(view[place : place + 10])
-        if len(header) < 10 or header[:3] != b"ID3" or header[3] not in (2, 3, 4) or max(header[6:]) > 127:
-            break
-        end = place + 10 + _syncsafe(header[6:]) + (10 if header[5] & 0x10 else 0)
-        if end > len(view):
-            break
-        place = end
-    return place
-
-
-def _syncsafe(four: bytes) -> int:
-    return four[0] << 21 | four[1] << 14 | four[2] << 7 | four[3]
-
-
-def _before_trailers(view: memoryview, start: int) -> int:
-    end = len(view)
-    for _ in range(_MOST_TAGS):
-        size = _trailer_size(bytes(view[max(start, end - 256) : end]))
-        if size == 0 or end - size < start:
-            break
-        end -= size
-    return end
-
-
-def _trailer_size(tail: bytes) -> int:
-    """How long the tag is that ends here: ID3v1 and its enhancement, APE, Lyrics3, or ID3v2 at the end."""
-    if tail[-128:-125] == b"TAG":
-        return 128
-    if tail[-227:-223] == b"TAG+":
-        return 227
-    if tail[-32:-24] == b"APETAGEX":
-        size, flags = struct.unpack("<I4xI", tail[-20:-8])
-        return int(size) + (32 if flags >> 31 else 0)
-    if tail[-9:] == b"LYRICS200" and tail[-15:-9].isdigit():
-        return int(tail[-15:-9]) + 15
-    if tail[-10:-7] == b"3DI":
-        return _syncsafe(tail[-4:]) + 20
-    return 0
-
-
-def _before_zeros(view: memoryview, start: int, end: int) -> int:
-    while end > start:
-        piece = bytes(view[max(start, end - 65_536) : end])
-        solid = piece.rstrip(b"\0")
-        end -= len(piece) - len(solid)
-        if solid:
-            break
-    return end

@@ -13,7 +13,8 @@ import hashlib
 import json
 import mmap
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +41,9 @@ from krosai_calls._resume import Held
 
 RECORD_SUFFIX = ".log"
 MOST_RECORD_BYTES = 2**20
-# To read so much is less work than to have it mapped, and unmapped on every core.
-SMALL_BYTES = 2**18
+# What is read again of a whole recording: enough of both ends for ``is_surely_as_long``.
+HEAD_BYTES = 96 * 1024
+TAIL_BYTES = 4096
 # To ask for the room on a disk takes longer than to write a small file.
 WORTH_A_LOOK_BYTES = 2**20
 # The loss that a kill can cause: so many bytes, or what came in so many seconds.
@@ -62,6 +64,7 @@ class RecordingPart:
         call_id: Whose recording it is.
 
     Attributes:
+        target: The final name.
         held: What is there.
 
     Raises:
@@ -70,7 +73,7 @@ class RecordingPart:
 
     def __init__(self, target: Path, call_id: str) -> None:
         require_a_place(target)
-        self._target = target
+        self.target = target
         self._call_id = call_id
         self._part = part_path(target)
         self._record_path = self._part.with_name(self._part.name + RECORD_SUFFIX)
@@ -80,6 +83,7 @@ class RecordingPart:
         self._digest = hashlib.sha256()
         self._recorded = 0
         self._is_fresh = True
+        self._is_named = False
         self.held = Held()
         try:
             self._believe()
@@ -101,7 +105,7 @@ class RecordingPart:
             self._digest, self._recorded = hashlib.sha256(), 0
         self._is_fresh = False
         self.held = Held(0, validator, size_bytes)
-        free = free_bytes(self._target.parent) if size_bytes >= WORTH_A_LOOK_BYTES else None
+        free = free_bytes(self.target.parent) if size_bytes >= WORTH_A_LOOK_BYTES else None
         if free is not None and free < size_bytes:
             raise OSError(errno.ENOSPC, f"{size_bytes} bytes are to come and {free} are free")
 
@@ -129,6 +133,19 @@ class RecordingPart:
         """The digest of what is there."""
         return self._digest.hexdigest()
 
+    def ends(self) -> tuple[bytes, bytes]:
+        """The first bytes that are there, and the last ones; of a small file they are the same.
+
+        It reads what was just written, which the page cache has.
+
+        Raises:
+            OSError: They are not what was written.
+        """
+        size = self._whole_size()
+        return read_at(self._descriptor, HEAD_BYTES, 0), read_at(
+            self._descriptor, TAIL_BYTES, max(0, size - TAIL_BYTES)
+        )
+
     @contextlib.contextmanager
     def content(self) -> Iterator[Data]:
         """All that is there, to be looked at.
@@ -136,34 +153,33 @@ class RecordingPart:
         Raises:
             OSError: It is not what was written.
         """
+        with mmap.mmap(self._descriptor, self._whole_size(), access=mmap.ACCESS_READ) as data:
+            yield data
+
+    def _whole_size(self) -> int:
         size = self.held.received
         if os.fstat(self._descriptor).st_size != size:
             raise OSError(errno.EIO, "bytes that were written are not there")
-        if size <= SMALL_BYTES:
-            yield read_at(self._descriptor, size, 0)
-            return
-        with mmap.mmap(self._descriptor, size, access=mmap.ACCESS_READ) as data:
-            yield data
+        return size
 
-    def publish(self) -> None:
-        """Give the file its final name, once every byte of it is on disk."""
+    def give_name(self) -> None:
+        """Give the file its final name, once every byte of it is on disk; the name is, when its folder is."""
         sync(self._descriptor)
         require_still_named(self._descriptor, self._part)
-        self._close_record()
         if os.name == "nt":  # which renames no open file
             self._close_part()
-        self._part.replace(self._target)
-        self._close_part()
-        try:
-            sync_folder(self._target.parent)
-        finally:
-            self._drop_record()
+        self._part.replace(self.target)
+        self._is_named = True
+
+    def forget_record(self) -> None:
+        """Remove the record: there is no part any more."""
+        self._drop_record()
 
     def park(self) -> None:
         """Leave the part for a later run, or remove it where that could not go on with it."""
-        if self._descriptor < 0:
-            return
-        if self.held.is_usable:
+        if self._descriptor < 0 or self._is_named:
+            self.close()
+        elif self.held.is_usable:
             with contextlib.suppress(OSError):  # on a full disk the last line that fitted holds
                 self.checkpoint()
             self.close()
@@ -172,7 +188,7 @@ class RecordingPart:
 
     def discard(self) -> None:
         """Remove the part."""
-        if self._descriptor >= 0:
+        if self._descriptor >= 0 and not self._is_named:
             if is_still_named(self._descriptor, self._part):
                 self._part.unlink(missing_ok=True)
             self._drop_record()
@@ -234,6 +250,34 @@ class RecordingPart:
         if self._descriptor >= 0:
             descriptor, self._descriptor = self._descriptor, -1
             os.close(descriptor)
+
+
+def publish(parts: Sequence[RecordingPart]) -> list[OSError | None]:
+    """Have whole files and then their names on disk, and a folder once for all of them that are in it.
+
+    It blocks for as long as the disk takes.
+
+    Returns:
+        For each what went wrong, or None.
+    """
+    faults: dict[RecordingPart, OSError | None] = {}
+    folders: dict[Path, OSError | None] = {}
+    for part in parts:
+        faults[part] = _fault_of(part.give_name)
+    for folder in {part.target.parent for part in parts if faults[part] is None}:
+        folders[folder] = _fault_of(partial(sync_folder, folder))
+    for part in parts:
+        if faults[part] is None:
+            faults[part] = folders[part.target.parent] or _fault_of(part.forget_record)
+    return list(faults.values())
+
+
+def _fault_of(step: Callable[[], None]) -> OSError | None:
+    try:
+        step()
+    except OSError as fault:
+        return fault
+    return None
 
 
 def _read_record(path: Path) -> tuple[dict[str, Any] | None, list[dict[str, Any]], int]:

@@ -19,7 +19,16 @@ async def run_to_the_end(function: Callable[[], T], *, undo: Callable[[T], objec
         undo: What becomes of its result when nobody is there to take it.
     """
     context = contextvars.copy_context()
-    work = asyncio.get_running_loop().run_in_executor(None, context.run, function)
+    return await to_the_end(asyncio.get_running_loop().run_in_executor(None, context.run, function), undo=undo)
+
+
+async def to_the_end(work: asyncio.Future[T], *, undo: Callable[[T], object] | None = None) -> T:
+    """Wait for work that has begun; a cancellation is delivered once it has ended.
+
+    Args:
+        work: What to wait for.
+        undo: What becomes of its result when nobody is there to take it.
+    """
     try:
         return await asyncio.shield(work)
     except asyncio.CancelledError:

@@ -12,13 +12,13 @@ PACKAGE = ROOT / "krosai_calls"
 
 # A module imports only modules of the rows above its own.
 LAYERS = (
-    ("_version", "_text", "_mp3", "_names", "_callbacks", "_json", "_hosts", "_threads"),
-    ("errors", "observing"),
+    ("_version", "_text", "_mp3_tags", "_names", "_callbacks", "_json", "_hosts", "_threads"),
+    ("_mp3", "errors", "observing"),
     ("transcripts", "_wire", "_files", "_loop_thread", "_scopes", "_ration", "_values", "_schema"),
     ("models", "_retry", "_portal"),
     ("_seams", "_rows", "_prospects", "_arguments", "_resume", "_watch", "_links", "_increments"),
     ("_habits", "_hangup", "_following", "settings", "_parts", "_holdings", "_report", "_findings", "_parquet"),
-    ("_paging", "_scope"),
+    ("_paging", "_scope", "_commits"),
     ("_codec",),
     ("_pace", "_attempts", "_workers", "_listing", "_faults", "_bypass"),
     ("_sessions", "_bodies"),

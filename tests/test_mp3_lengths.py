@@ -34,7 +34,15 @@ from mp3_pieces import (
     needs_lame,
 )
 
-from krosai_calls._mp3 import Suspicion, could_be_mp3, implied_duration, looks_like_mp3, suspicion, walk
+from krosai_calls._mp3 import (
+    Suspicion,
+    could_be_mp3,
+    implied_duration,
+    is_surely_as_long,
+    looks_like_mp3,
+    suspicion,
+    walk,
+)
 from krosai_calls.sandbox.audio import Recorder, join_ready_made
 
 
@@ -149,6 +157,53 @@ def test_a_duration_raises_suspicion_or_does_not(data: bytes, expected: float | 
     assert suspicion(data, expected) is told
 
 
+def ends_show(data: bytes, expected: float | None, *, head: int = 98_304, tail: int = 4096) -> bool:
+    return is_surely_as_long(data[:head], data[-tail:], len(data), expected)
+
+
+ORDINARY = {
+    "a constant bit rate": LONG,
+    "an index": indexed(1000, len(LONG)) + LONG,
+    "tags before and after": id3v2(JUNK) + LONG + ape(JUNK[:900]) + ID3V1,
+    "junk before the first frame": FRAME[1:] + LONG,
+    "zeros after the last one": LONG + bytes(4000),
+    "the largest frames": frame(320, rate=32_000, padding=True) * 667,
+}
+
+
+@pytest.mark.parametrize("data", [pytest.param(data, id=name) for name, data in ORDINARY.items()])
+def test_of_an_ordinary_recording_the_ends_show_that_it_is_as_long_as_its_call(data: bytes) -> None:
+    assert len(data) > 98_304
+    assert ends_show(data, 24.0)
+    assert ends_show(data, None)
+    assert not ends_show(data, 30.0)
+    assert ends_show(data[:60_000], None)  # of a small one they are the whole
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(id3v2(bytes(10_000)) + LONG, id="a large tag before the sound"),
+        pytest.param(LONG + ape(JUNK), id="a large tag after it"),
+        pytest.param(LONG + ape(JUNK)[: -len(ID3V1)] + ID3V1, id="half a tag after it"),
+        pytest.param(LONG + bytes(5000), id="many zeros after it"),
+        pytest.param(LONG + bytes(4000) + ID3V1, id="many zeros and a tag after it"),
+        pytest.param(frame(32) * 1500 + frame(320) * 200, id="a bit rate that varies late"),
+        pytest.param(frame(32) * 30 + frame(320) * 200, id="a bit rate that varies early"),
+        pytest.param(JUNK * 20 + LONG, id="junk before it"),
+        pytest.param(bytes(98_304) + LONG, id="zeros before it"),
+        pytest.param(b"<html>" + LONG, id="a page before it"),
+    ],
+)
+@pytest.mark.parametrize("head", [1, 93_000, 98_304, 120_000, 1_000_000])
+@pytest.mark.parametrize("tail", [1, 255, 257, 4096, 1_000_000])
+def test_the_ends_never_promise_what_the_whole_does_not_hold(data: bytes, head: int, tail: int) -> None:
+    for expected in (None, implied_duration(data), walk(data).seconds, 24.0, 48.0):
+        if ends_show(data, expected, head=head, tail=tail):
+            assert looks_like_mp3(data)
+            assert suspicion(data, expected) is Suspicion.NONE
+
+
 SOUND = [FRAME, FRAME * 4, frame(8, version=2, rate=24_000), frame(stereo=True, padding=True), indexed(5, 960)]
 TAGS = [id3v2(b"\0" * 20), id3v2(b"", claims=500), ID3V1, ape(b"abc"), LYRICS3, FALSE_HEADERS, bytes(50)]
 SCRAPS = [
@@ -179,8 +234,28 @@ def test_no_bytes_make_it_raise_or_contradict_itself(
     assert walked.seconds >= -1e-9
     assert walked.frames * 24 <= len(data)
     assert implied is None or implied >= 0
+    is_surely_as_long = ends_show(data, expected)
+    assert not is_surely_as_long or (looks_like_mp3(data) and suspicion(data, expected) is Suspicion.NONE)
     if looks_like_mp3(data):
         assert all(could_be_mp3(data[:length]) for length in range(len(data)))
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(PIECES, max_size=4),
+    st.lists(st.sampled_from([FRAME * 600, frame(8, version=2, rate=24_000) * 4000, bytes(3000)]), max_size=2),
+    st.lists(PIECES, max_size=4),
+    st.integers(1, 300),
+    st.integers(0, 3000),
+)
+def test_whatever_stands_between_the_ends_promise_nothing_that_is_not_so(
+    before: list[bytes], sound: list[bytes], after: list[bytes], tail: int, room: int
+) -> None:
+    data = b"".join(before + sound + after)
+    for expected in (None, implied_duration(data), walk(data).seconds):
+        if ends_show(data, expected, head=92_300 + room, tail=tail):
+            assert looks_like_mp3(data)
+            assert suspicion(data, expected) is Suspicion.NONE
 
 
 def repeated(piece: bytes) -> bytes:
@@ -208,6 +283,7 @@ def test_hostile_bytes_take_no_longer_than_others(make: Callable[[], bytes]) -> 
     begun = time.process_time()
     looks_like_mp3(data)
     could_be_mp3(data)
+    ends_show(data, 10_000.0)
     suspicion(data, 10_000.0)
     # A few dozen milliseconds; what grows with the square of the size takes minutes.
     assert time.process_time() - begun < 3

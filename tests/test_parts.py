@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from krosai_calls._parts import RecordingPart
+from krosai_calls._parts import RecordingPart, publish
 from krosai_calls._resume import Held
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="locks, links and FIFOs as POSIX has them")
@@ -53,6 +53,13 @@ def held_by(target: Path, call_id: str = "call_1") -> Held:
         part.close()
 
 
+def publish_alone(part: RecordingPart) -> None:
+    [fault] = publish([part])
+    part.close()
+    if fault is not None:
+        raise fault
+
+
 def test_a_recording_gets_its_name_when_it_is_whole_and_leaves_nothing_beside_it(target: Path) -> None:
     part = RecordingPart(target, "call_1")
     part.begin(TAG, len(DATA))
@@ -62,7 +69,7 @@ def test_a_recording_gets_its_name_when_it_is_whole_and_leaves_nothing_beside_it
     part.checkpoint()
     assert names(target) == ["call.mp3.part", "call.mp3.part.log"]
     assert part.sha256() == hashlib.sha256(DATA).hexdigest()
-    part.publish()
+    publish_alone(part)
     assert names(target) == ["call.mp3"]
     assert target.read_bytes() == DATA
     assert stat.S_IMODE(target.stat().st_mode) == 0o600
@@ -74,7 +81,7 @@ def test_a_part_that_was_parked_is_gone_on_with(target: Path) -> None:
     assert part.held == Held(len(DATA), TAG, 4096)
     part.write(DATA)
     assert part.sha256() == hashlib.sha256(DATA + DATA).hexdigest()
-    part.publish()
+    publish_alone(part)
     assert target.read_bytes() == DATA + DATA
 
 
@@ -196,7 +203,7 @@ def test_j06_two_writers_of_one_recording_are_kept_apart(target: Path) -> None:
         RecordingPart(target, "call_1")
     part.begin(TAG, 3)
     part.write(b"one")
-    part.publish()
+    publish_alone(part)
     part = RecordingPart(target, "call_1")
     part.discard()
     assert names(target) == ["call.mp3"]
@@ -210,7 +217,7 @@ def test_j07_a_part_that_was_taken_away_does_not_get_the_name(target: Path) -> N
     part_of(target).unlink()
     part_of(target).write_bytes(b"half of anoth")
     with pytest.raises(OSError, match="taken its part file away"):
-        part.publish()
+        publish_alone(part)
     part.discard()
     assert names(target) == ["call.mp3.part"]
     assert part_of(target).read_bytes() == b"half of anoth"
@@ -239,7 +246,7 @@ def test_i12_a_part_that_is_not_ours_is_replaced_and_nothing_is_written_through_
     part = RecordingPart(target, "call_1")
     part.begin(TAG, 3)
     part.write(b"one")
-    part.publish()
+    publish_alone(part)
     assert target.read_bytes() == b"one"
     assert stat.S_ISREG(target.lstat().st_mode)
     precious = target.with_name("precious")
@@ -295,7 +302,7 @@ def test_i04_a_short_write_is_gone_on_with(target: Path, monkeypatch: pytest.Mon
     with monkeypatch.context() as patched:
         patched.setattr(os, "write", lambda descriptor, data: write(descriptor, bytes(data)[:100]))
         part.write(DATA)
-    part.publish()
+    publish_alone(part)
     assert target.read_bytes() == DATA
 
 
@@ -319,7 +326,7 @@ def test_j04_bytes_are_on_disk_before_the_name_and_the_name_before_the_log_goes(
     monkeypatch.setattr(os, "fsync", note("fsync", fsync))
     monkeypatch.setattr(Path, "replace", note("replace", replace))
     monkeypatch.setattr(Path, "unlink", note("unlink", unlink))
-    part.publish()
+    publish_alone(part)
     assert steps == ["fsync", "replace", "fsync", "unlink"]
 
 
