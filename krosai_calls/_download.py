@@ -16,7 +16,7 @@ from yarl import URL
 
 from krosai_calls._callbacks import tell
 from krosai_calls._commits import Commits
-from krosai_calls._files import make_folder, part_path, write_whole
+from krosai_calls._files import make_folder, write_whole
 from krosai_calls._links import Link
 from krosai_calls._mp3 import Suspicion, could_be_mp3, is_surely_as_long, looks_like_mp3, suspicion
 from krosai_calls._parts import CHECKPOINT_BYTES, CHECKPOINT_SECONDS, RecordingPart
@@ -66,7 +66,7 @@ class Recordings:
         self._transport = transport
         self._fresh_link = fresh_link
         self._api_url = api_url
-        self._saving: dict[Path, _Saving] = {}
+        self._saving: dict[str, _Saving] = {}
         self._places = asyncio.Semaphore(MOST_AT_ONCE)
         self._commits = Commits()
         self._under_way = 0
@@ -109,7 +109,6 @@ class Recordings:
         transfer = self._transfer(call)
         call_id = transfer.link.call_id
         with local_errors(call_id, path):
-            make_folder(path.parent)
             part = await _open_part(path, call_id)
             incoming = _Incoming(part, call_id, progress, self._transport.clock)
             self._under_way += 1
@@ -156,8 +155,12 @@ class Recordings:
 
 
 async def _open_part(path: Path, call_id: str) -> RecordingPart:
-    if not part_path(path).exists():
-        return RecordingPart(path, call_id)
+    try:
+        return RecordingPart(path, call_id, is_new=True)
+    except FileNotFoundError:
+        make_folder(path.parent)
+    except FileExistsError:
+        pass
     # What is there has to be read.
     return await run_to_the_end(lambda: RecordingPart(path, call_id), undo=RecordingPart.close)
 
@@ -168,8 +171,8 @@ def _leaves_nothing_of_use(ended: BaseException) -> bool:
     return is_lost or isinstance(ended, IntegrityError | RecordingGoneError)
 
 
-def _place(path: Path) -> Path:
-    return Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow links
+def _place(path: Path) -> str:
+    return os.path.abspath(path)  # noqa: PTH100 - resolve() would follow links
 
 
 class _Saving:

@@ -94,7 +94,7 @@ def write_whole(target: Path, data: bytes) -> None:
         raise
 
 
-def open_new(path: Path) -> int:
+def open_new(path: str | Path) -> int:
     """Open a file that was not there, for its owner alone."""
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
     return os.open(path, flags, PRIVATE_FILE)
@@ -135,14 +135,14 @@ NO_SURPRISES = sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK",
 
 def require_a_place(target: Path) -> None:
     """What stands under the final name may be replaced if it is a file, and nothing else."""
-    if is_taken(target) and not stat.S_ISREG(target.lstat().st_mode):
+    if is_taken(target) and not stat.S_ISREG(os.lstat(target).st_mode):
         raise FileExistsError(errno.EEXIST, "what has that name is no file", str(target))
 
 
-def is_taken(path: Path) -> bool:
+def is_taken(path: str | Path) -> bool:
     """Whether something has this name; an error where it can be no file's."""
     try:
-        found = path.lstat()
+        found = os.lstat(path)
     except FileNotFoundError:
         return False
     if stat.S_ISDIR(found.st_mode):
@@ -150,28 +150,45 @@ def is_taken(path: Path) -> bool:
     return True
 
 
+def open_new_for_us_alone(path: Path) -> int:
+    """Make a part file, and keep other processes from it.
+
+    Raises:
+        FileExistsError: Something has that name.
+    """
+    descriptor = open_new(path)
+    if not _is_for_us_alone(descriptor, path):
+        raise FileExistsError(errno.EEXIST, _IN_USE, str(path))
+    return descriptor
+
+
 def open_for_us_alone(path: Path) -> int:
     """Open a part file, made anew where what is there is not ours, and keep other processes from it."""
     for _ in range(3):
-        try:
+        with suppress(FileExistsError):  # another process was quicker
             descriptor = _open_ours(path)
-        except FileExistsError:  # another process was quicker
-            continue
-        try:
-            if os.name != "nt":
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(descriptor)
-            raise BlockingIOError(errno.EAGAIN, _IN_USE) from None
-        except OSError as fault:
-            if fault.errno not in _UNSUPPORTED | {errno.ENOLCK}:
-                os.close(descriptor)
-                raise
-        # Between opening and locking another process may have finished with it.
-        if is_still_named(descriptor, path):
-            return descriptor
-        os.close(descriptor)
+            if _is_for_us_alone(descriptor, path):
+                return descriptor
     raise BlockingIOError(errno.EAGAIN, _IN_USE)
+
+
+def _is_for_us_alone(descriptor: int, path: Path) -> bool:
+    """Lock a part file; where it has lost its name, or another process has it, it is closed."""
+    try:
+        if os.name != "nt":
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise BlockingIOError(errno.EAGAIN, _IN_USE) from None
+    except OSError as fault:
+        if fault.errno not in _UNSUPPORTED | {errno.ENOLCK}:
+            os.close(descriptor)
+            raise
+    # Between opening and locking another process may have finished with it.
+    if is_still_named(descriptor, path):
+        return True
+    os.close(descriptor)
+    return False
 
 
 def _open_ours(path: Path) -> int:
@@ -203,7 +220,7 @@ def is_ours(found: os.stat_result) -> bool:
 def is_still_named(descriptor: int, path: Path) -> bool:
     """Whether an open file still stands under its name."""
     try:
-        return os.path.samestat(os.fstat(descriptor), path.lstat())
+        return os.path.samestat(os.fstat(descriptor), os.lstat(path))
     except FileNotFoundError:
         return False
 

@@ -27,6 +27,7 @@ from krosai_calls._files import (
     is_taken,
     open_for_us_alone,
     open_new,
+    open_new_for_us_alone,
     part_path,
     read_at,
     require_a_place,
@@ -45,7 +46,7 @@ MOST_RECORD_BYTES = 2**20
 HEAD_BYTES = 96 * 1024
 TAIL_BYTES = 4096
 # To ask for the room on a disk takes longer than to write a small file.
-WORTH_A_LOOK_BYTES = 2**20
+WORTH_A_LOOK_BYTES = 8 * 2**20
 # The loss that a kill can cause: so many bytes, or what came in so many seconds.
 CHECKPOINT_BYTES = 4 * 2**20
 CHECKPOINT_SECONDS = 0.25
@@ -62,24 +63,26 @@ class RecordingPart:
     Args:
         target: The final name; its folder must be there.
         call_id: Whose recording it is.
+        is_new: Whether nothing may be there yet; then nothing has to be read, and little time is taken.
 
     Attributes:
         target: The final name.
         held: What is there.
 
     Raises:
+        FileExistsError: Something is there that must not be.
         OSError: It cannot be written, or another process is writing it.
     """
 
-    def __init__(self, target: Path, call_id: str) -> None:
+    def __init__(self, target: Path, call_id: str, *, is_new: bool = False) -> None:
         require_a_place(target)
         self.target = target
         self._call_id = call_id
         self._part = part_path(target)
-        self._record_path = self._part.with_name(self._part.name + RECORD_SUFFIX)
+        self._record_path = f"{self._part}{RECORD_SUFFIX}"
         self._record = -1
         self._has_record = is_taken(self._record_path)
-        self._descriptor = open_for_us_alone(self._part)
+        self._descriptor = open_new_for_us_alone(self._part) if is_new else open_for_us_alone(self._part)
         self._digest = hashlib.sha256()
         self._recorded = 0
         self._is_fresh = True
@@ -239,7 +242,7 @@ class RecordingPart:
         self._close_record()
         if self._has_record:
             self._has_record = False
-            self._record_path.unlink(missing_ok=True)
+            Path(self._record_path).unlink(missing_ok=True)
 
     def _close_record(self) -> None:
         if self._record >= 0:
@@ -280,7 +283,7 @@ def _fault_of(step: Callable[[], None]) -> OSError | None:
     return None
 
 
-def _read_record(path: Path) -> tuple[dict[str, Any] | None, list[dict[str, Any]], int]:
+def _read_record(path: str) -> tuple[dict[str, Any] | None, list[dict[str, Any]], int]:
     """A record's header, its marks in order, and the length up to the last good line."""
     try:
         descriptor = os.open(path, os.O_RDONLY | NO_SURPRISES)
