@@ -142,12 +142,12 @@ class Recordings:
                 transfer.done()
                 return
             if cut is not None:
-                await transfer.lost(cut, incoming.held.received)
+                await transfer.lost(cut, incoming.received)
             elif doubt is not None:
                 incoming.forget()
                 await transfer.doubt(doubt)
             else:  # storage gives it in parts
-                transfer.advanced(incoming.held.received)
+                transfer.advanced(incoming.received)
 
     def _transfer(self, call: Call | str) -> Transfer:
         link = Link(call, self._fresh_link, api_url=self._api_url, sleep=self._transport.sleep)
@@ -195,7 +195,7 @@ class _Incoming:
         self._call_id = call_id
         self._progress = progress
         self._clock = clock
-        self._resumed_bytes = part.held.received
+        self._resumed_bytes = part.received
         self._told_digest: tuple[str, str] | None = None
         self._told_at = -math.inf
         self._recorded_at = clock()
@@ -205,6 +205,10 @@ class _Incoming:
     @property
     def held(self) -> Held:
         return self._part.held
+
+    @property
+    def received(self) -> int:
+        return self._part.received
 
     def forget(self) -> None:
         """Let go of what is there: it cannot be the recording."""
@@ -220,14 +224,14 @@ class _Incoming:
             self._resumed_bytes, self._told_digest = 0, None
             part.begin(judgement.validator, judgement.size_bytes or 0)
         self._told_digest = judgement.digest or self._told_digest
-        self._beginning = b"" if part.held.received == 0 else None
+        self._beginning = b"" if part.received == 0 else None
         while piece := await body.read(self._take_at_once):
             self._look_at_the_beginning(piece)
             now = self._clock()
             self._put(piece, now)
             if self._is_progress_due(now):
                 self._told_at = now
-                tell(self._progress, part.held.received, part.held.size_bytes)
+                tell(self._progress, part.received, part.held.size_bytes)
 
     def _take_at_once(self, piece: memoryview) -> bool:
         """Write a piece down where it comes in, if that is all there is to do."""
@@ -270,7 +274,7 @@ class _Incoming:
         part, (name, told) = self._part, self._told_digest or ("", "")
         if name == "sha256":
             self._require_digest(name, part.sha256(), told)
-        if name in ("", "sha256") and is_surely_as_long(*part.ends(), part.held.received, duration_seconds):
+        if name in ("", "sha256") and is_surely_as_long(*part.ends(), part.received, duration_seconds):
             return None
         return await run_to_the_end(lambda: self._look_through(duration_seconds))
 
@@ -300,7 +304,7 @@ class _Incoming:
         part = self._part
         return Download(
             path,
-            size_bytes=part.held.received,
+            size_bytes=part.received,
             resumed_bytes=self._resumed_bytes,
             sha256=part.sha256(),
             suspect=suspect,

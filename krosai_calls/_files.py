@@ -103,9 +103,8 @@ def open_new(path: str | Path) -> int:
 def write_all(descriptor: int, data: bytes | memoryview) -> None:
     """Write bytes, all of them: a nearly full disk takes some and says nothing."""
     written = os.write(descriptor, data)
-    view = memoryview(data)[written:]
-    while view:
-        view = view[os.write(descriptor, view) :]
+    while written < len(data):
+        written += os.write(descriptor, memoryview(data)[written:])
 
 
 def sync(descriptor: int) -> None:

@@ -67,7 +67,7 @@ class RecordingPart:
 
     Attributes:
         target: The final name.
-        held: What is there.
+        received: How many bytes are there.
 
     Raises:
         FileExistsError: Something is there that must not be.
@@ -87,7 +87,8 @@ class RecordingPart:
         self._recorded = 0
         self._is_fresh = True
         self._is_named = False
-        self.held = Held()
+        self.received = 0
+        self._version: tuple[str | None, int | None] = None, None
         try:
             self._believe()
         except BaseException:
@@ -107,7 +108,7 @@ class RecordingPart:
             os.lseek(self._descriptor, 0, os.SEEK_SET)
             self._digest, self._recorded = hashlib.sha256(), 0
         self._is_fresh = False
-        self.held = Held(0, validator, size_bytes)
+        self.received, self._version = 0, (validator, size_bytes)
         free = free_bytes(self.target.parent) if size_bytes >= WORTH_A_LOOK_BYTES else None
         if free is not None and free < size_bytes:
             raise OSError(errno.ENOSPC, f"{size_bytes} bytes are to come and {free} are free")
@@ -116,21 +117,25 @@ class RecordingPart:
         """Append bytes, all of them."""
         write_all(self._descriptor, data)
         self._digest.update(data)
-        held = self.held
-        self.held = Held(held.received + len(data), held.validator, held.size_bytes)
+        self.received += len(data)
+
+    @property
+    def held(self) -> Held:
+        """What is there, and of which version."""
+        return Held(self.received, *self._version)
 
     @property
     def unrecorded_bytes(self) -> int:
         """How many bytes a kill would cost now."""
-        return self.held.received - self._recorded if self.held.is_usable else 0
+        return self.received - self._recorded if self._version[0] is not None else 0
 
     def checkpoint(self) -> None:
         """Write down what is there, so that a later run believes it."""
         if self.unrecorded_bytes > 0:
             if self._record < 0:
                 self._begin_record()
-            self._note({"received": self.held.received, "sha256": self.sha256()})
-            self._recorded = self.held.received
+            self._note({"received": self.received, "sha256": self.sha256()})
+            self._recorded = self.received
 
     def sha256(self) -> str:
         """The digest of what is there."""
@@ -160,7 +165,7 @@ class RecordingPart:
             yield data
 
     def _whole_size(self) -> int:
-        size = self.held.received
+        size = self.received
         if os.fstat(self._descriptor).st_size != size:
             raise OSError(errno.EIO, "bytes that were written are not there")
         return size
@@ -220,7 +225,7 @@ class RecordingPart:
         digest, _ = hashed(self._descriptor, held.received)
         if digest.hexdigest() != mark["sha256"]:
             return
-        self.held, self._digest = held, digest
+        self.received, self._version, self._digest = held.received, (held.validator, held.size_bytes), digest
         os.ftruncate(self._descriptor, held.received)
         os.lseek(self._descriptor, held.received, os.SEEK_SET)
         self._recorded = held.received
@@ -231,8 +236,8 @@ class RecordingPart:
         self._drop_record()
         self._record = open_new(self._record_path)
         self._has_record = True
-        held = self.held
-        header = {"version": _VERSION, "call": self._call_id, "validator": held.validator, "size": held.size_bytes}
+        validator, size = self._version
+        header = {"version": _VERSION, "call": self._call_id, "validator": validator, "size": size}
         self._note(header)
 
     def _note(self, line: dict[str, Any]) -> None:

@@ -10,8 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from audio import recording
+from raw_server import RawServer, answer
 
-from krosai_calls import _commits, _parts
+from krosai_calls import AsyncCallsClient, Call, _commits, _parts
 from krosai_calls._commits import Commits
 from krosai_calls._files import sync_folder
 from krosai_calls._parts import RecordingPart
@@ -143,6 +145,26 @@ async def test_i05_a_folder_that_cannot_be_had_on_disk_is_told_to_all_that_are_i
     assert first.errno == errno.EIO
     assert isinstance(second, OSError)
     assert third is None
+
+
+async def test_downloads_wait_for_those_that_are_under_way_with_them(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    under_way: list[int] = []
+    publish_one = Commits.publish
+
+    async def noting(commits: Commits, part: RecordingPart, **others: int) -> None:
+        under_way.append(others["under_way"])
+        await publish_one(commits, part, **others)
+
+    monkeypatch.setattr(Commits, "publish", noting)
+    async with RawServer() as server, AsyncCallsClient("kros_test_x", base_url=server.url) as client:
+        server.script(*[answer(200, recording(20))] * 4, path="/r.mp3")
+        call = Call("call_1", recording_url=f"{server.url}/r.mp3")
+        three = [client.download_recording(call, tmp_path / f"{number}.mp3") for number in range(3)]
+        await asyncio.gather(*three)
+        await client.download_recording(call, tmp_path / "alone.mp3")
+    assert (under_way[0], under_way[3:]) == (3, [1])
 
 
 async def test_a_cancellation_waits_until_the_file_has_its_name(whole: MakePart, tmp_path: Path) -> None:
