@@ -271,18 +271,18 @@ class _Incoming:
         Raises:
             IntegrityError: It is not what storage said, no MP3, or cut.
         """
-        part, (name, told) = self._part, self._told_digest or ("", "")
-        if name == "sha256":
-            self._require_digest(name, part.sha256(), told)
-        if name in ("", "sha256") and is_surely_as_long(*part.ends(), part.received, duration_seconds):
+        part, told = self._part, self._told_digest
+        if told is not None and told[0] == "sha256":
+            self._require_digest(told, part.sha256())
+            told = None
+        if told is None and is_surely_as_long(*part.ends(), part.received, duration_seconds):
             return None
-        return await run_to_the_end(lambda: self._look_through(duration_seconds))
+        return await run_to_the_end(lambda: self._look_through(told, duration_seconds))
 
-    def _look_through(self, duration_seconds: float | None) -> str | None:
+    def _look_through(self, told: tuple[str, str] | None, duration_seconds: float | None) -> str | None:
         with self._part.content() as data:
-            if self._told_digest is not None:
-                name, told = self._told_digest
-                self._require_digest(name, hashlib.new(name, data, usedforsecurity=False).hexdigest(), told)
+            if told is not None:
+                self._require_digest(told, hashlib.new(told[0], data, usedforsecurity=False).hexdigest())
             if not looks_like_mp3(data):
                 raise no_mp3(self._call_id, bytes(data[:200]))
             found = suspicion(data, duration_seconds)
@@ -292,8 +292,9 @@ class _Incoming:
             )
         return "duration" if found is Suspicion.DURATION else None
 
-    def _require_digest(self, name: str, found: str, told: str) -> None:
-        if found != told:
+    def _require_digest(self, told: tuple[str, str], found: str) -> None:
+        name, wanted = told
+        if found != wanted:
             raise IntegrityError(
                 f"the recording of call {self._call_id} has another digest than storage told: {name} {found}",
                 call_id=self._call_id,

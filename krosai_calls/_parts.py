@@ -46,7 +46,7 @@ MOST_RECORD_BYTES = 2**20
 HEAD_BYTES = 96 * 1024
 TAIL_BYTES = 4096
 # To ask for the room on a disk takes longer than to write a small file.
-WORTH_A_LOOK_BYTES = 8 * 2**20
+WORTH_A_LOOK_BYTES = 2**20
 # The loss that a kill can cause: so many bytes, or what came in so many seconds.
 CHECKPOINT_BYTES = 4 * 2**20
 CHECKPOINT_SECONDS = 0.25
@@ -102,7 +102,7 @@ class RecordingPart:
             validator: What tells the version from others, or None.
             size_bytes: How long the whole will be.
         """
-        self._drop_record()
+        self.drop_record()
         if not self._is_fresh:
             os.ftruncate(self._descriptor, 0)
             os.lseek(self._descriptor, 0, os.SEEK_SET)
@@ -149,10 +149,8 @@ class RecordingPart:
         Raises:
             OSError: They are not what was written.
         """
-        size = self._whole_size()
-        return read_at(self._descriptor, HEAD_BYTES, 0), read_at(
-            self._descriptor, TAIL_BYTES, max(0, size - TAIL_BYTES)
-        )
+        tail_at = max(0, self._whole_size() - TAIL_BYTES)
+        return read_at(self._descriptor, HEAD_BYTES, 0), read_at(self._descriptor, TAIL_BYTES, tail_at)
 
     @contextlib.contextmanager
     def content(self) -> Iterator[Data]:
@@ -179,9 +177,12 @@ class RecordingPart:
         self._part.replace(self.target)
         self._is_named = True
 
-    def forget_record(self) -> None:
-        """Remove the record: there is no part any more."""
-        self._drop_record()
+    def drop_record(self) -> None:
+        """Remove the record, if there is one."""
+        self._close_record()
+        if self._has_record:
+            self._has_record = False
+            Path(self._record_path).unlink(missing_ok=True)
 
     def park(self) -> None:
         """Leave the part for a later run, or remove it where that could not go on with it."""
@@ -199,7 +200,7 @@ class RecordingPart:
         if self._descriptor >= 0 and not self._is_named:
             if is_still_named(self._descriptor, self._part):
                 self._part.unlink(missing_ok=True)
-            self._drop_record()
+            self.drop_record()
         self.close()
 
     def close(self) -> None:
@@ -233,7 +234,7 @@ class RecordingPart:
         os.ftruncate(self._record, length)  # a line that a kill cut off would spoil the next one
 
     def _begin_record(self) -> None:
-        self._drop_record()
+        self.drop_record()
         self._record = open_new(self._record_path)
         self._has_record = True
         validator, size = self._version
@@ -242,12 +243,6 @@ class RecordingPart:
 
     def _note(self, line: dict[str, Any]) -> None:
         write_all(self._record, json.dumps(line).encode() + b"\n")
-
-    def _drop_record(self) -> None:
-        self._close_record()
-        if self._has_record:
-            self._has_record = False
-            Path(self._record_path).unlink(missing_ok=True)
 
     def _close_record(self) -> None:
         if self._record >= 0:
@@ -268,15 +263,14 @@ def publish(parts: Sequence[RecordingPart]) -> list[OSError | None]:
     Returns:
         For each what went wrong, or None.
     """
-    faults: dict[RecordingPart, OSError | None] = {}
-    folders: dict[Path, OSError | None] = {}
-    for part in parts:
-        faults[part] = _fault_of(part.give_name)
-    for folder in {part.target.parent for part in parts if faults[part] is None}:
-        folders[folder] = _fault_of(partial(sync_folder, folder))
-    for part in parts:
-        if faults[part] is None:
-            faults[part] = folders[part.target.parent] or _fault_of(part.forget_record)
+    faults = {part: _fault_of(part.give_name) for part in parts}
+    named = [part for part, fault in faults.items() if fault is None]
+    folders = {
+        folder: _fault_of(partial(sync_folder, folder)) for folder in {part.target.parent for part in named}
+    }
+    for part in named:
+        # There is no part any more, whatever became of its folder.
+        faults[part] = _fault_of(part.drop_record) or folders[part.target.parent]
     return list(faults.values())
 
 

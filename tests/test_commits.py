@@ -145,6 +145,7 @@ async def test_i05_a_folder_that_cannot_be_had_on_disk_is_told_to_all_that_are_i
     assert first.errno == errno.EIO
     assert isinstance(second, OSError)
     assert third is None
+    assert names(tmp_path, "*/*") == ["a.mp3", "b.mp3", "c.mp3"]
 
 
 async def test_downloads_wait_for_those_that_are_under_way_with_them(
