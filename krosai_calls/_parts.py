@@ -197,7 +197,7 @@ class RecordingPart:
 
     def discard(self) -> None:
         """Remove the part."""
-        if self._descriptor >= 0 and not self._is_named:
+        if self._descriptor >= 0:
             if is_still_named(self._descriptor, self._part):
                 self._part.unlink(missing_ok=True)
             self.drop_record()
