@@ -86,6 +86,21 @@ def test_what_cannot_be_meant_ends_with_2_before_any_request(
     assert [path.name for path in tmp_path.iterdir()] == ["a-file"]
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["list", "--sandbox"], "krosai-calls --sandbox list"),
+        (["archive", "there", "--base-url", "http://x"], "krosai-calls --base-url URL archive"),
+        (["get", "--json", "call_1"], "krosai-calls --json get"),
+    ],
+)
+def test_of_an_option_behind_the_command_it_is_told_where_it_belongs(
+    words: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words) == 2
+    assert f"{told.split()[1]} stands before the command: {told}\n" in capsys.readouterr().err
+
+
 def test_a_missing_key_is_told_with_what_to_do(
     sandbox: Sandbox, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -62,7 +62,7 @@ def run(arguments: Sequence[str] | None) -> int:
         command = shlex.join([PROGRAM, *words])
         return _say("; ".join(filter(None, (said, ended.advice.replace("{command}", command)))), ended.code)
     except click.ClickException as wrong:
-        wrong.show(sys.stderr)
+        _with_place(wrong).show(sys.stderr)
         return Exit.USAGE
     except KrosaiError as error:
         return _say("\n  ".join(filter(None, (str(error), advice_for(error)))), exit_for(error))
@@ -74,6 +74,15 @@ def run(arguments: Sequence[str] | None) -> int:
         return _say(f"the output cannot be written: {fault.strerror}", Exit.UNUSABLE)
     except Exception as fault:  # noqa: BLE001 - a fault of ours: a traceback helps nobody but us
         return _say(_fault_of_ours(fault), Exit.UNEXPECTED)
+
+
+def _with_place(wrong: click.ClickException) -> click.ClickException:
+    """The same, or for an option of the program's that stands behind a command, where it belongs."""
+    own = {name: option for option in program.params for name in option.opts}
+    if not isinstance(wrong, click.NoSuchOption) or wrong.option_name not in own or wrong.ctx is None:
+        return wrong
+    words = filter(None, (PROGRAM, wrong.option_name, own[wrong.option_name].metavar, wrong.ctx.info_name))
+    return click.UsageError(f"{wrong.option_name} stands before the command: {' '.join(words)}", wrong.ctx)
 
 
 def _fault_of_ours(fault: Exception) -> str:
