@@ -1,4 +1,4 @@
-"""A body's way past aiohttp: from the connection into one buffer of ours, and from there to whoever takes it.
+"""A body's way past aiohttp: from the connection right into the room of whoever takes it.
 
 aiohttp leads every piece of a body through its parser into a queue: bytes are made, copied, joined and thrown
 away. Where a length was told and nothing is encoded there is nothing to parse, and for large bodies this is most
@@ -10,15 +10,22 @@ gets the connection back.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     import aiohttp
     from aiohttp.client_proto import ResponseHandler
 
-# Says whether it took a piece, which is lent to it for the length of the call.
-Taker: TypeAlias = Callable[[memoryview], bool]
+
+class Taker(Protocol):
+    """Whoever takes pieces of a body where they come in."""
+
+    def room(self, most: int) -> memoryview:
+        """Where to put the next piece, so many bytes or fewer."""
+
+    def take(self, piece: memoryview) -> bool:
+        """Say whether it takes a piece; it stands where ``room`` had it put."""
+
 
 # What still has to come, for the change of protocols to pay.
 WORTH_BYTES = 2**18
@@ -26,7 +33,7 @@ _ROOM_BYTES = 2**18
 
 
 class Bypasses:
-    """The bypasses of one client's bodies. They share a buffer: each piece is done with before the next one comes.
+    """The bypasses of one client's bodies. They share a room for what nobody takes, which is copied at once.
 
     Args:
         worth_bytes: How much of a body has to be missing yet.
@@ -65,7 +72,7 @@ class Bypass(asyncio.BufferedProtocol):
         protocol: aiohttp's own protocol, which gets the connection back.
         transport: The connection.
         missing: How many bytes are still to come.
-        room: Where they are put.
+        room: Where they are put while nobody takes them.
 
     Attributes:
         taker: Whoever takes pieces as they come; None while nobody does.
@@ -86,6 +93,7 @@ class Bypass(asyncio.BufferedProtocol):
         self._transport = transport
         self._missing = missing
         self._room = room
+        self._given = room
         self.taker: Taker | None = None
         self.taken = 0
         self.fault: Exception | None = None
@@ -93,13 +101,15 @@ class Bypass(asyncio.BufferedProtocol):
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Where to put what comes: one byte more than was promised, so that more than that is noticed."""
-        return self._room[: self._missing + 1]
+        most = self._missing + 1
+        self._given = self._room[:most] if self.taker is None else self.taker.room(most)
+        return self._given
 
     def buffer_updated(self, nbytes: int) -> None:
         """Pass on what came."""
         if self._content.exception() is not None:
             return  # nobody reads it any more
-        piece = self._room[: min(nbytes, self._missing)]
+        piece = self._given[: min(nbytes, self._missing)]
         self._missing -= len(piece)
         if nbytes > len(piece):
             self._protocol.force_close()  # nobody knows what that is
@@ -133,7 +143,7 @@ class Bypass(asyncio.BufferedProtocol):
         if self.taker is None:
             return False
         try:
-            is_taken = self.taker(piece)
+            is_taken = self.taker.take(piece)
         except Exception as fault:  # noqa: BLE001 - the reader's own: raised where it waits
             self.fault = fault
             self._protocol.force_close()

@@ -8,11 +8,12 @@ one new name as for ten. So whoever is done waits a moment for the next ones, un
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TypeAlias
 
-from krosai_calls._parts import RecordingPart, publish
+from krosai_calls._files import sync_folder
+from krosai_calls._parts import RecordingPart
 from krosai_calls._threads import to_the_end
 
 # A file waits for others no longer than this, which no network notices,
@@ -65,6 +66,33 @@ class Commits:
             _tell(batch, [refused] * len(batch))
         else:
             work.add_done_callback(partial(_done, batch))
+
+
+def publish(parts: Sequence[RecordingPart]) -> list[OSError | None]:
+    """Have whole files and then their names on disk, and a folder once for all of them that are in it.
+
+    It blocks for as long as the disk takes.
+
+    Returns:
+        For each what went wrong, or None.
+    """
+    faults = {part: _fault_of(part.give_name) for part in parts}
+    named = [part for part, fault in faults.items() if fault is None]
+    folders = {
+        folder: _fault_of(partial(sync_folder, folder)) for folder in {part.target.parent for part in named}
+    }
+    for part in named:
+        # There is no part any more, whatever became of its folder.
+        faults[part] = _fault_of(part.drop_record) or folders[part.target.parent]
+    return list(faults.values())
+
+
+def _fault_of(step: Callable[[], None]) -> OSError | None:
+    try:
+        step()
+    except OSError as fault:
+        return fault
+    return None
 
 
 def _done(batch: _Waiting, work: asyncio.Future[list[OSError | None]]) -> None:

@@ -4,27 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import hashlib
-import math
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import TypeAlias
 
 from yarl import URL
 
 from krosai_calls._callbacks import tell
 from krosai_calls._commits import Commits
 from krosai_calls._files import make_folder, write_whole
+from krosai_calls._hashing import Hashing
+from krosai_calls._incoming import Incoming, Progress
 from krosai_calls._links import Link
-from krosai_calls._mp3 import Suspicion, could_be_mp3, is_surely_as_long, looks_like_mp3, suspicion
-from krosai_calls._parts import CHECKPOINT_BYTES, CHECKPOINT_SECONDS, RecordingPart
-from krosai_calls._resume import Held, Verdict
-from krosai_calls._streams import RecordingStream, no_mp3
+from krosai_calls._parts import RecordingPart
+from krosai_calls._resume import Held
+from krosai_calls._streams import RecordingStream
 from krosai_calls._text import storable
 from krosai_calls._threads import run_to_the_end
-from krosai_calls._transfers import Opened, Transfer
+from krosai_calls._transfers import Transfer
 from krosai_calls._transport import Transport
 from krosai_calls.errors import (
     DownloadError,
@@ -37,10 +35,6 @@ from krosai_calls.errors import (
 )
 from krosai_calls.models import Call, Download, RecordingLink
 
-Progress: TypeAlias = Callable[[int, int | None], object]
-
-PROGRESS_SECONDS = 0.1
-BEGINNING_BYTES = 16
 # Each has files open, and a link that grows old: the others wait for their turn with neither.
 MOST_AT_ONCE = 100
 
@@ -68,6 +62,7 @@ class Recordings:
         self._api_url = api_url
         self._saving: dict[str, _Saving] = {}
         self._places = asyncio.Semaphore(MOST_AT_ONCE)
+        self._hashing = Hashing()
         self._commits = Commits()
         self._under_way = 0
 
@@ -109,13 +104,14 @@ class Recordings:
         transfer = self._transfer(call)
         call_id = transfer.link.call_id
         with local_errors(call_id, path):
-            part = await _open_part(path, call_id)
-            incoming = _Incoming(part, call_id, progress, self._transport.clock)
+            part = await _open_part(path, call_id, self._hashing)
+            incoming = Incoming(part, call_id, progress, self._transport.clock)
             self._under_way += 1
             try:
                 await self._receive(transfer, incoming)
                 suspect = await incoming.examine(transfer.link.duration_seconds)
                 await self._commits.publish(part, under_way=self._under_way)
+                await part.settled()
             except BaseException as ended:
                 if isinstance(ended, asyncio.CancelledError):
                     transfer.done()  # nobody knows whether the next attempt would have brought it
@@ -126,14 +122,14 @@ class Recordings:
                 part.close()
         return incoming.download(path, suspect)
 
-    async def _receive(self, transfer: Transfer, incoming: _Incoming) -> None:
+    async def _receive(self, transfer: Transfer, incoming: Incoming) -> None:
         while True:
             cut: StreamInterruptedError | RequestTimeoutError | None = None
             doubt: IntegrityError | None = None
             async with AsyncExitStack() as connection:
                 opened = await transfer.open(incoming.held, connection)
                 try:
-                    await incoming.take(opened)
+                    await incoming.receive(opened)
                 except (StreamInterruptedError, RequestTimeoutError) as broken:
                     cut = broken
                 except IntegrityError as odd:
@@ -149,20 +145,24 @@ class Recordings:
             else:  # storage gives it in parts
                 transfer.advanced(incoming.received)
 
+    def close(self) -> None:
+        """Let go of the thread that hashes."""
+        self._hashing.close()
+
     def _transfer(self, call: Call | str) -> Transfer:
         link = Link(call, self._fresh_link, api_url=self._api_url, sleep=self._transport.sleep)
         return Transfer(self._transport, link)
 
 
-async def _open_part(path: Path, call_id: str) -> RecordingPart:
+async def _open_part(path: Path, call_id: str, hashing: Hashing) -> RecordingPart:
     try:
-        return RecordingPart(path, call_id, is_new=True)
+        return RecordingPart(path, call_id, hashing, is_new=True)
     except FileNotFoundError:
         make_folder(path.parent)
     except FileExistsError:
         pass
     # What is there has to be read.
-    return await run_to_the_end(lambda: RecordingPart(path, call_id), undo=RecordingPart.close)
+    return await run_to_the_end(lambda: RecordingPart(path, call_id, hashing), undo=RecordingPart.close)
 
 
 def _leaves_nothing_of_use(ended: BaseException) -> bool:
@@ -183,133 +183,6 @@ class _Saving:
         self.interested = 0
         self.call_id: str | None = None
         self.download: Download | None = None
-
-
-class _Incoming:
-    """A recording on its way into its part file."""
-
-    def __init__(
-        self, part: RecordingPart, call_id: str, progress: Progress | None, clock: Callable[[], float]
-    ) -> None:
-        self._part = part
-        self._call_id = call_id
-        self._progress = progress
-        self._clock = clock
-        self._resumed_bytes = part.received
-        self._told_digest: tuple[str, str] | None = None
-        self._told_at = -math.inf
-        self._recorded_at = clock()
-        # What came first, until it is enough to see what it is; None from then on.
-        self._beginning: bytes | None = None
-
-    @property
-    def held(self) -> Held:
-        return self._part.held
-
-    @property
-    def received(self) -> int:
-        return self._part.received
-
-    def forget(self) -> None:
-        """Let go of what is there: it cannot be the recording."""
-        self._part.begin(None, 0)
-        self._resumed_bytes, self._told_digest = 0, None
-
-    async def take(self, opened: Opened) -> None:
-        """Write down what an answer brings."""
-        part, body, judgement = self._part, opened.body, opened.judgement
-        if body is None:
-            return
-        if judgement.verdict is Verdict.TAKE:
-            self._resumed_bytes, self._told_digest = 0, None
-            part.begin(judgement.validator, judgement.size_bytes or 0)
-        self._told_digest = judgement.digest or self._told_digest
-        self._beginning = b"" if part.received == 0 else None
-        while piece := await body.read(self._take_at_once):
-            self._look_at_the_beginning(piece)
-            now = self._clock()
-            self._put(piece, now)
-            if self._is_progress_due(now):
-                self._told_at = now
-                tell(self._progress, part.received, part.held.size_bytes)
-
-    def _take_at_once(self, piece: memoryview) -> bool:
-        """Write a piece down where it comes in, if that is all there is to do."""
-        now = self._clock()
-        if self._beginning is not None or self._is_progress_due(now):
-            return False
-        self._put(piece, now)
-        return True
-
-    def _put(self, piece: bytes | memoryview, now: float) -> None:
-        part = self._part
-        part.write(piece)
-        unrecorded = part.unrecorded_bytes
-        if unrecorded >= CHECKPOINT_BYTES or (unrecorded and now - self._recorded_at >= CHECKPOINT_SECONDS):
-            part.checkpoint()
-            self._recorded_at = now
-
-    def _is_progress_due(self, now: float) -> bool:
-        is_wanted = self._progress is not None and not self.held.is_whole
-        return is_wanted and now - self._told_at >= PROGRESS_SECONDS
-
-    def _look_at_the_beginning(self, piece: bytes) -> None:
-        if self._beginning is None:
-            return
-        self._beginning += piece[:BEGINNING_BYTES]
-        if not could_be_mp3(self._beginning):
-            raise no_mp3(self._call_id, self._beginning)
-        if len(self._beginning) >= BEGINNING_BYTES:
-            self._beginning = None
-
-    async def examine(self, duration_seconds: float | None) -> str | None:
-        """Check the whole: by its two ends where these say enough, else all of it, in a thread.
-
-        Returns:
-            Why it is suspect, or None.
-
-        Raises:
-            IntegrityError: It is not what storage said, no MP3, or cut.
-        """
-        part, told = self._part, self._told_digest
-        if told is not None and told[0] == "sha256":
-            self._require_digest(told, part.sha256())
-            told = None
-        if told is None and is_surely_as_long(*part.ends(), part.received, duration_seconds):
-            return None
-        return await run_to_the_end(lambda: self._look_through(told, duration_seconds))
-
-    def _look_through(self, told: tuple[str, str] | None, duration_seconds: float | None) -> str | None:
-        with self._part.content() as data:
-            if told is not None:
-                self._require_digest(told, hashlib.new(told[0], data, usedforsecurity=False).hexdigest())
-            if not looks_like_mp3(data):
-                raise no_mp3(self._call_id, bytes(data[:200]))
-            found = suspicion(data, duration_seconds)
-        if found is Suspicion.CUT:
-            raise IntegrityError(
-                f"the recording of call {self._call_id} ends in the middle of a frame", call_id=self._call_id
-            )
-        return "duration" if found is Suspicion.DURATION else None
-
-    def _require_digest(self, told: tuple[str, str], found: str) -> None:
-        name, wanted = told
-        if found != wanted:
-            raise IntegrityError(
-                f"the recording of call {self._call_id} has another digest than storage told: {name} {found}",
-                call_id=self._call_id,
-            )
-
-    def download(self, path: Path, suspect: str | None) -> Download:
-        """What stands under its name now."""
-        part = self._part
-        return Download(
-            path,
-            size_bytes=part.received,
-            resumed_bytes=self._resumed_bytes,
-            sha256=part.sha256(),
-            suspect=suspect,
-        )
 
 
 def write_transcript(call_id: str, text: str, path: Path) -> bytes:

@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import json
 import mmap
 import os
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +31,9 @@ from krosai_calls._files import (
     require_a_place,
     require_still_named,
     sync,
-    sync_folder,
     write_all,
 )
+from krosai_calls._hashing import Digest, Hashing
 from krosai_calls._json import UnfitError, load_json
 from krosai_calls._mp3 import Data
 from krosai_calls._resume import Held
@@ -56,13 +54,14 @@ _VERSION = 1
 class RecordingPart:
     """The part file of one recording, opened for this process alone.
 
-    What comes is hashed while the processor still has it at hand: to read it back, in whatever thread, costs more
-    than it spares the loop. ``write`` and ``checkpoint`` take as long as a copy into the page cache; all else here
-    blocks for as long as the disk takes.
+    What comes is hashed as it comes: to read it back, in whatever thread, costs more than it spares the loop.
+    ``write``, ``take`` and ``checkpoint`` take as long as a copy into the page cache; all else here blocks for as
+    long as the disk takes.
 
     Args:
         target: The final name; its folder must be there.
         call_id: Whose recording it is.
+        hashing: Where it is hashed; None for here.
         is_new: Whether nothing may be there yet; then nothing has to be read, and little time is taken.
 
     Attributes:
@@ -74,16 +73,19 @@ class RecordingPart:
         OSError: It cannot be written, or another process is writing it.
     """
 
-    def __init__(self, target: Path, call_id: str, *, is_new: bool = False) -> None:
+    def __init__(
+        self, target: Path, call_id: str, hashing: Hashing | None = None, *, is_new: bool = False
+    ) -> None:
         require_a_place(target)
         self.target = target
         self._call_id = call_id
+        self._hashing = hashing or Hashing(cores=1)
         self._part = part_path(target)
         self._record_path = f"{self._part}{RECORD_SUFFIX}"
         self._record = -1
         self._has_record = is_taken(self._record_path)
         self._descriptor = open_new_for_us_alone(self._part) if is_new else open_for_us_alone(self._part)
-        self._digest = hashlib.sha256()
+        self._digest = Digest(self._hashing)
         self._recorded = 0
         self._is_fresh = True
         self._is_named = False
@@ -106,7 +108,8 @@ class RecordingPart:
         if not self._is_fresh:
             os.ftruncate(self._descriptor, 0)
             os.lseek(self._descriptor, 0, os.SEEK_SET)
-            self._digest, self._recorded = hashlib.sha256(), 0
+            self._digest.hand_over()
+            self._digest, self._recorded = Digest(self._hashing), 0
         self._is_fresh = False
         self.received, self._version = 0, (validator, size_bytes)
         free = free_bytes(self.target.parent) if size_bytes >= WORTH_A_LOOK_BYTES else None
@@ -118,6 +121,18 @@ class RecordingPart:
         write_all(self._descriptor, data)
         self._digest.update(data)
         self.received += len(data)
+
+    def room(self, most: int) -> memoryview:
+        """Where the next bytes may be put, ``most`` of them or fewer, to be taken there."""
+        return self._digest.room(most)
+
+    def take(self, piece: memoryview) -> None:
+        """Append bytes that stand where ``room`` says."""
+        write_all(self._descriptor, piece)
+        self._digest.took(len(piece))
+        self.received += len(piece)
+        if self.received == self._version[1]:
+            self._digest.hand_over()
 
     @property
     def held(self) -> Held:
@@ -136,6 +151,10 @@ class RecordingPart:
                 self._begin_record()
             self._note({"received": self.received, "sha256": self.sha256()})
             self._recorded = self.received
+
+    async def settled(self) -> None:
+        """Wait until ``sha256`` takes no time."""
+        await self._digest.settled()
 
     def sha256(self) -> str:
         """The digest of what is there."""
@@ -205,6 +224,7 @@ class RecordingPart:
 
     def close(self) -> None:
         """Let go of the files; a second call does nothing."""
+        self._digest.hand_over()
         self._close_record()
         self._close_part()
 
@@ -226,7 +246,8 @@ class RecordingPart:
         digest, _ = hashed(self._descriptor, held.received)
         if digest.hexdigest() != mark["sha256"]:
             return
-        self.received, self._version, self._digest = held.received, (held.validator, held.size_bytes), digest
+        self.received, self._version = held.received, (held.validator, held.size_bytes)
+        self._digest = Digest(self._hashing, digest)
         os.ftruncate(self._descriptor, held.received)
         os.lseek(self._descriptor, held.received, os.SEEK_SET)
         self._recorded = held.received
@@ -253,33 +274,6 @@ class RecordingPart:
         if self._descriptor >= 0:
             descriptor, self._descriptor = self._descriptor, -1
             os.close(descriptor)
-
-
-def publish(parts: Sequence[RecordingPart]) -> list[OSError | None]:
-    """Have whole files and then their names on disk, and a folder once for all of them that are in it.
-
-    It blocks for as long as the disk takes.
-
-    Returns:
-        For each what went wrong, or None.
-    """
-    faults = {part: _fault_of(part.give_name) for part in parts}
-    named = [part for part, fault in faults.items() if fault is None]
-    folders = {
-        folder: _fault_of(partial(sync_folder, folder)) for folder in {part.target.parent for part in named}
-    }
-    for part in named:
-        # There is no part any more, whatever became of its folder.
-        faults[part] = _fault_of(part.drop_record) or folders[part.target.parent]
-    return list(faults.values())
-
-
-def _fault_of(step: Callable[[], None]) -> OSError | None:
-    try:
-        step()
-    except OSError as fault:
-        return fault
-    return None
 
 
 def _read_record(path: str) -> tuple[dict[str, Any] | None, list[dict[str, Any]], int]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from functools import partial
 from http import HTTPStatus
 
 from attrs import frozen
@@ -61,6 +60,7 @@ class Body:
         # The time that was waited, not the time that whoever reads takes for what came.
         self._waited = self._waits_since = 0.0
         self._watched_from = judgement.start
+        self._taker: Taker | None = None
 
     async def read(self, taker: Taker | None = None) -> bytes:
         """The next bytes, however many arrived; empty at the end of what the answer promised.
@@ -76,8 +76,9 @@ class Body:
         stop, size = self.judgement.stop, self.judgement.size_bytes
         self._watch_the_rate()
         self._waits_since = self._clock()
+        self._taker = taker
         try:
-            piece = await self._answer.read(None if taker is None else partial(self._pass_on, taker))
+            piece = await self._answer.read(None if taker is None else self)
         except StreamInterruptedError as cut:
             cut.received, cut.expected = self.position, size
             raise
@@ -93,9 +94,16 @@ class Body:
             )
         return piece
 
-    def _pass_on(self, taker: Taker, piece: memoryview) -> bool:
+    def room(self, most: int) -> memoryview:
+        """Where the taker has the next piece put."""
+        assert self._taker is not None
+        return self._taker.room(most)
+
+    def take(self, piece: memoryview) -> bool:
+        """Pass a piece on to the taker."""
+        assert self._taker is not None
         # A look at the rate is the reader's business.
-        if self._waited >= DRIP_SECONDS or not taker(piece):
+        if self._waited >= DRIP_SECONDS or not self._taker.take(piece):
             return False
         self._note(piece)
         return True

@@ -10,8 +10,8 @@ import attrs
 
 from krosai_calls import _arguments, _listing
 from krosai_calls._arguments import When
-from krosai_calls._download import Progress
 from krosai_calls._findings import VerifyReport
+from krosai_calls._incoming import Progress
 from krosai_calls._lifetime import ClientLifetime
 from krosai_calls._streams import RecordingStream
 from krosai_calls.archive import ArchiveOrder, ArchiveProgress, ArchiveReport, archive_calls

@@ -12,8 +12,8 @@ from typing import TypeVar
 
 from krosai_calls._arguments import When
 from krosai_calls._blocking import BlockingCallIterator, BlockingPageIterator, BlockingRecordingStream
-from krosai_calls._download import Progress
 from krosai_calls._findings import VerifyReport
+from krosai_calls._incoming import Progress
 from krosai_calls._portal import Portal
 from krosai_calls._retry import RetryPolicy
 from krosai_calls._text import Secret

@@ -13,7 +13,7 @@ PACKAGE = ROOT / "krosai_calls"
 # A module imports only modules of the rows above its own.
 LAYERS = (
     ("_version", "_text", "_mp3_tags", "_names", "_callbacks", "_json", "_hosts", "_threads"),
-    ("_mp3", "errors", "observing"),
+    ("_mp3", "_hashing", "errors", "observing"),
     ("transcripts", "_wire", "_files", "_loop_thread", "_scopes", "_ration", "_values", "_schema"),
     ("models", "_retry", "_portal"),
     ("_seams", "_rows", "_prospects", "_arguments", "_resume", "_watch", "_links", "_increments"),
@@ -26,6 +26,7 @@ LAYERS = (
     ("_transfers", "_repairing"),
     ("catalog",),
     ("_streams", "_catalog_reading"),
+    ("_incoming",),
     ("_download", "_tally", "_archive_lock", "_checksums", "_searching", "_exporting"),
     ("_verifying",),
     ("archive", "library"),

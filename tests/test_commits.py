@@ -13,8 +13,9 @@ import pytest
 from audio import recording
 from raw_server import RawServer, answer
 
-from krosai_calls import AsyncCallsClient, Call, _commits, _parts
+from krosai_calls import AsyncCallsClient, Call, _commits
 from krosai_calls._commits import Commits
+from krosai_calls._commits import publish as publish_all
 from krosai_calls._files import sync_folder
 from krosai_calls._parts import RecordingPart
 
@@ -44,7 +45,7 @@ def batches(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 
     def publish(parts: list[RecordingPart]) -> list[OSError | None]:
         given.append([part.target.name for part in parts])
-        return _parts.publish(parts)
+        return publish_all(parts)
 
     monkeypatch.setattr(_commits, "publish", publish)
     return given
@@ -110,9 +111,9 @@ def test_a_folder_is_had_on_disk_once_for_all_and_before_any_record_goes(
         return note
 
     monkeypatch.setattr(Path, "replace", noting("name", replace))
-    monkeypatch.setattr("krosai_calls._parts.sync_folder", noting("folder", sync_folder))
+    monkeypatch.setattr("krosai_calls._commits.sync_folder", noting("folder", sync_folder))
     monkeypatch.setattr(Path, "unlink", noting("record", unlink))
-    assert _parts.publish(parts) == [None] * 3
+    assert publish_all(parts) == [None] * 3
     assert steps == ["name"] * 3 + ["folder"] * 2 + ["record"] * 3
     assert names(tmp_path, "*/*") == ["a.mp3", "b.mp3", "c.mp3"]
 
@@ -137,7 +138,7 @@ async def test_i05_a_folder_that_cannot_be_had_on_disk_is_told_to_all_that_are_i
             raise OSError(errno.EIO, "Input/output error")
         sync_folder(folder)
 
-    monkeypatch.setattr("krosai_calls._parts.sync_folder", failing)
+    monkeypatch.setattr("krosai_calls._commits.sync_folder", failing)
     commits = Commits(gather_seconds=NEVER)
     parts = [whole("june/a.mp3"), whole("june/b.mp3"), whole("july/c.mp3")]
     first, second, third = await ended(publishing(commits, parts, under_way=12))

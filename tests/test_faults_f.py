@@ -138,7 +138,7 @@ async def test_f07_a_range_that_can_never_be_had_is_an_error_soon(tmp_path: Path
 async def test_f08_a_recording_that_is_replaced_meanwhile_comes_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: bytes
 ) -> None:
-    monkeypatch.setattr("krosai_calls._download.CHECKPOINT_BYTES", 1)
+    monkeypatch.setattr("krosai_calls._incoming.CHECKPOINT_BYTES", 1)
     async with serving() as storage:
         storage.plan(cut(5000), then(replaced(data, '"v2"'), Storage.honest))
         download = await storage.save(tmp_path)
@@ -197,7 +197,7 @@ async def test_f11_another_run_goes_on_where_the_last_one_ended(
     data, clock = recording(1000), FakeClock()
     monkeypatch.setattr(RecordingPart, "park", way)
     # What a kill leaves is what was written down in time: here with every piece.
-    monkeypatch.setattr("krosai_calls._download.CHECKPOINT_BYTES", 1)
+    monkeypatch.setattr("krosai_calls._incoming.CHECKPOINT_BYTES", 1)
     async with serving(data, clock=clock, max_attempts=1) as storage:
         storage.plan(cut(100_000))
         with pytest.raises(StreamInterruptedError):

@@ -55,7 +55,7 @@ def disk_of(room: int, *, takes_records: bool = True) -> Callable[[int, bytes], 
 async def test_i01_a_disk_that_is_full_ends_it_at_once_and_what_came_is_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, takes_records: bool
 ) -> None:
-    monkeypatch.setattr("krosai_calls._download.CHECKPOINT_BYTES", 1)
+    monkeypatch.setattr("krosai_calls._incoming.CHECKPOINT_BYTES", 1)
     async with serving() as storage:
         storage.plan(cut(5000))
         with monkeypatch.context() as patched:
@@ -219,7 +219,7 @@ async def test_i14_a_name_that_cannot_be_given_now_is_given_by_the_next_run_with
 async def test_i09_a_name_works_to_the_end_or_is_told_before_any_request(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, length: int
 ) -> None:
-    monkeypatch.setattr("krosai_calls._download.CHECKPOINT_BYTES", 1)
+    monkeypatch.setattr("krosai_calls._incoming.CHECKPOINT_BYTES", 1)
     target = tmp_path / ("x" * length)
     async with serving() as storage:
         saving = storage.client.download_recording(storage.call, target)

@@ -105,7 +105,7 @@ async def test_j02_at_whatever_step_it_ends_no_broken_file_is_left_and_the_next_
     data: bytes,
 ) -> None:
     (tmp_path / "run").mkdir()
-    monkeypatch.setattr("krosai_calls._download.CHECKPOINT_BYTES", 1)
+    monkeypatch.setattr("krosai_calls._incoming.CHECKPOINT_BYTES", 1)
     async with serving() as storage:
         with monkeypatch.context() as patched:
             disk = Disk(tmp_path / "run", patched)

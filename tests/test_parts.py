@@ -8,10 +8,13 @@ import os
 import stat
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 
 import pytest
 
-from krosai_calls._parts import RecordingPart, publish
+from krosai_calls._commits import publish
+from krosai_calls._hashing import Hashing
+from krosai_calls._parts import RecordingPart
 from krosai_calls._resume import Held
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="locks, links and FIFOs as POSIX has them")
@@ -83,6 +86,38 @@ def test_a_part_that_was_parked_is_gone_on_with(target: Path) -> None:
     assert part.sha256() == hashlib.sha256(DATA + DATA).hexdigest()
     publish_alone(part)
     assert target.read_bytes() == DATA + DATA
+
+
+def take_all(part: RecordingPart, data: bytes) -> None:
+    """Take bytes as a connection brings them."""
+    while data:
+        room = part.room(len(data))
+        room[:] = data[: len(room)]
+        part.take(room)
+        data = data[len(room) :]
+
+
+@pytest.mark.parametrize("cores", [1, 2])
+def test_what_is_taken_in_its_room_is_written_recorded_and_gone_on_with(target: Path, cores: int) -> None:
+    data = Random(1).randbytes(3_000_000)
+    hashing = Hashing(cores=cores)
+    part = RecordingPart(target, "call_1", hashing)
+    part.begin('"v0"', len(data))
+    take_all(part, bytes(500_000))
+    part.begin(TAG, len(data))  # it was replaced: what came is forgotten
+    take_all(part, data[:1_000_000])
+    part.checkpoint()
+    take_all(part, data[1_000_000:1_700_000])
+    part.close()
+    part = RecordingPart(target, "call_1", hashing)
+    assert part.held == Held(1_000_000, TAG, len(data))
+    take_all(part, data[1_000_000:2_000_000])
+    part.write(data[2_000_000:2_000_100])
+    take_all(part, data[2_000_100:])
+    publish_alone(part)
+    assert part.sha256() == hashlib.sha256(data).hexdigest()
+    assert target.read_bytes() == data
+    hashing.close()
 
 
 def test_j01_after_a_kill_what_the_last_line_vouches_for_is_gone_on_with(target: Path) -> None:
