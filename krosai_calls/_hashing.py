@@ -15,12 +15,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from krosai_calls._threads import to_the_end
 
-# A recording that is under way holds one room. What comes at once is 256 KB at most.
+# A recording that is under way holds one room. TLS brings 252 KB at once at most: rooms for little more than that,
+# or for less, would have it come in many small pieces.
 ROOM_BYTES = 384 * 1024
 # A room with less than this left is full.
 _LEAST_BYTES = 64 * 1024
-# How many rooms may wait for the thread: to wait for all of them takes about a millisecond.
-_MOST_WAITING = 3
+# How many rooms may wait for the thread: enough to get over its being kept from the core for a moment. To hash all
+# of them takes about a millisecond.
+MOST_WAITING = 8
 _MOST_FREE = 8
 
 
@@ -42,7 +44,7 @@ class Hashing:
     @property
     def is_ready(self) -> bool:
         """Whether the thread would take a room."""
-        return self._has_spare_core and self._handed_over - self._hashed < _MOST_WAITING
+        return self._has_spare_core and self._handed_over - self._hashed < MOST_WAITING
 
     def borrow(self) -> memoryview:
         """A room, to be given back or handed over."""

@@ -11,7 +11,7 @@ from random import Random
 
 import pytest
 
-from krosai_calls._hashing import ROOM_BYTES, Digest, Hashing
+from krosai_calls._hashing import MOST_WAITING, ROOM_BYTES, Digest, Hashing
 
 DATA = Random(1).randbytes(3 * ROOM_BYTES)
 each_number_of_cores = pytest.mark.parametrize("cores", [1, 2])
@@ -102,12 +102,12 @@ def test_a_room_is_lent_again_only_when_it_was_hashed() -> None:
 
 def test_what_the_thread_has_no_time_for_is_hashed_at_once() -> None:
     with hashing_on(2) as hashing:
-        digests = [Digest(hashing) for _ in range(6)]
+        digests = [Digest(hashing) for _ in range(MOST_WAITING + 3)]
         with busy(hashing):
             for digest in digests:
                 put(digest, DATA[:ROOM_BYTES])
-            assert rooms_waiting(hashing) == 3
-            for digest in digests[3:]:
+            assert rooms_waiting(hashing) == MOST_WAITING
+            for digest in digests[MOST_WAITING:]:
                 put(digest, b"more")
                 assert digest.hexdigest() == hashlib.sha256(DATA[:ROOM_BYTES] + b"more").hexdigest()
         assert digests[0].hexdigest() == hashlib.sha256(DATA[:ROOM_BYTES]).hexdigest()
@@ -115,12 +115,12 @@ def test_what_the_thread_has_no_time_for_is_hashed_at_once() -> None:
 
 def test_what_comes_after_a_room_that_waits_gathers_in_another_one() -> None:
     with hashing_on(2) as hashing:
-        digests = [Digest(hashing) for _ in range(3)]
+        digests = [Digest(hashing) for _ in range(MOST_WAITING)]
         with busy(hashing):
             for digest in digests:
                 put(digest, DATA[:ROOM_BYTES])
             put(digests[0], b"more")  # and nobody waits for the thread
-            assert rooms_waiting(hashing) == 3
+            assert rooms_waiting(hashing) == MOST_WAITING
         assert digests[0].hexdigest() == hashlib.sha256(DATA[:ROOM_BYTES] + b"more").hexdigest()
 
 
