@@ -110,6 +110,7 @@ def test_what_the_thread_has_no_time_for_is_hashed_at_once() -> None:
             for digest in digests[MOST_WAITING:]:
                 put(digest, b"more")
                 assert digest.hexdigest() == hashlib.sha256(DATA[:ROOM_BYTES] + b"more").hexdigest()
+            assert len(hashing._free) == 1  # in which all three were
         assert digests[0].hexdigest() == hashlib.sha256(DATA[:ROOM_BYTES]).hexdigest()
 
 

@@ -120,6 +120,27 @@ def test_what_is_taken_in_its_room_is_written_recorded_and_gone_on_with(target: 
     hashing.close()
 
 
+@pytest.mark.parametrize(
+    "end",
+    [
+        pytest.param(lambda part: take_all(part, DATA[1000:]), id="whole"),
+        pytest.param(lambda part: part.begin(TAG, 10), id="begun anew"),
+        pytest.param(lambda part: part.park(), id="parked"),
+        pytest.param(lambda part: part.discard(), id="discarded"),
+    ],
+)
+def test_a_part_holds_no_room_when_nothing_more_comes(target: Path, end: Callable[[RecordingPart], None]) -> None:
+    hashing = Hashing(cores=2)
+    part = RecordingPart(target, "call_1", hashing)
+    part.begin(TAG, len(DATA))
+    take_all(part, DATA[:1000])
+    assert len(hashing._free) == 0
+    end(part)
+    hashing.close()
+    assert len(hashing._free) == 1
+    part.close()
+
+
 def test_j01_after_a_kill_what_the_last_line_vouches_for_is_gone_on_with(target: Path) -> None:
     part = RecordingPart(target, "call_1")
     part.begin(TAG, 4096)
