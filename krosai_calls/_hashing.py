@@ -106,7 +106,7 @@ class Digest:
         if is_full or not (self._hashing.is_ready or is_behind):
             self.hand_over()
 
-    def update(self, data: bytes | memoryview) -> None:
+    def update(self, data: bytes) -> None:
         """Count bytes that are in no room."""
         self._catch_up()
         self._hash.update(data)

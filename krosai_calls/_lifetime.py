@@ -101,4 +101,4 @@ class ClientLifetime:
     async def aclose(self) -> None:
         """Close what the client has opened; a second call does nothing."""
         await self._transport.aclose()
-        self._service.close()
+        self._service.recordings.close()

@@ -19,7 +19,7 @@ from typing import TypeAlias
 
 from attrs import frozen
 
-from krosai_calls._mp3_tags import after_tags, before_trailers, before_zeros, ends_of_sound, is_something_else
+from krosai_calls._mp3_tags import after_tags, ends_of_sound, is_something_else, may_begin_before
 
 Data: TypeAlias = bytes | bytearray | memoryview | mmap
 
@@ -139,11 +139,11 @@ def is_surely_as_long(head: bytes, tail: bytes, size: int, expected_seconds: flo
     """
     with memoryview(head) as view, memoryview(tail) as last:
         start, tail_at = after_tags(view, size), size - len(tail)
-        ends = ends_of_sound(last, is_whole=not tail_at, start=start)
-        if ends is None or is_something_else(view, start):
+        end, solid = ends_of_sound(last, 0 if tail_at else start)
+        if (tail_at and may_begin_before(last, end, solid)) or is_something_else(view, start):
             return False
         stop = size if len(head) == size else len(head) - _SAMPLED_BYTES
-        audio = _Audio(view, start, tail_at + ends[0], tail_at + ends[1], stop)
+        audio = _Audio(view, start, tail_at + end, tail_at + solid, stop)
         return audio.first is not None and _is_expected(audio.implied_duration(), expected_seconds)
 
 
@@ -220,8 +220,8 @@ class _Audio:
     def of(cls, view: memoryview) -> _Audio:
         """The sound of a whole file."""
         start = after_tags(view, len(view))
-        end = before_trailers(view, start)
-        return cls(view, start, end, before_zeros(view, start, end), len(view))
+        end, solid = ends_of_sound(view, start)
+        return cls(view, start, end, solid, len(view))
 
     def word(self, place: int) -> int:
         """The 24 bits at a place."""

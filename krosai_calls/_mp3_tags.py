@@ -49,7 +49,23 @@ def _syncsafe(four: bytes) -> int:
     return four[0] << 21 | four[1] << 14 | four[2] << 7 | four[3]
 
 
-def before_trailers(view: memoryview, start: int) -> int:
+def ends_of_sound(view: memoryview, start: int) -> tuple[int, int]:
+    """Where the tags begin that a file ends with, and where zeros begin that fill up the rest before them.
+
+    Args:
+        view: The file, or its end.
+        start: Neither begins before that.
+    """
+    end = _before_trailers(view, start)
+    return end, _before_zeros(view, start, end)
+
+
+def may_begin_before(tail: memoryview, end: int, solid: int) -> bool:
+    """Whether what ``ends_of_sound`` found at the end of a file may go on before the piece that was seen."""
+    return end < _TRAILER_BYTES or not solid or _trailer_size(bytes(tail[end - _TRAILER_BYTES : end])) > 0
+
+
+def _before_trailers(view: memoryview, start: int) -> int:
     """Where the tags begin that a file ends with; none begins before ``start``."""
     end = len(view)
     for _ in range(_MOST_TAGS):
@@ -58,25 +74,6 @@ def before_trailers(view: memoryview, start: int) -> int:
             break
         end -= size
     return end
-
-
-def ends_of_sound(tail: memoryview, *, is_whole: bool, start: int) -> tuple[int, int] | None:
-    """Where the tags begin that a file ends with, and where zeros begin that fill up the rest before them.
-
-    Args:
-        tail: The file's end.
-        is_whole: Whether that is all of it.
-        start: Where the tags end that it begins with.
-
-    Returns:
-        Both, counted from where the tail begins; None where they may begin before it.
-    """
-    start = start if is_whole else 0
-    end = before_trailers(tail, start)
-    if not is_whole and (end < _TRAILER_BYTES or _trailer_size(bytes(tail[end - _TRAILER_BYTES : end]))):
-        return None
-    solid = before_zeros(tail, start, end)
-    return (end, solid) if is_whole or solid else None
 
 
 def _trailer_size(tail: bytes) -> int:
@@ -95,7 +92,7 @@ def _trailer_size(tail: bytes) -> int:
     return 0
 
 
-def before_zeros(view: memoryview, start: int, end: int) -> int:
+def _before_zeros(view: memoryview, start: int, end: int) -> int:
     """Where zeros begin that fill up the rest before ``end``."""
     while end > start:
         piece = bytes(view[max(start, end - 65_536) : end])

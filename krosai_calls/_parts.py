@@ -116,7 +116,7 @@ class RecordingPart:
         if free is not None and free < size_bytes:
             raise OSError(errno.ENOSPC, f"{size_bytes} bytes are to come and {free} are free")
 
-    def write(self, data: bytes | memoryview) -> None:
+    def write(self, data: bytes) -> None:
         """Append bytes, all of them."""
         write_all(self._descriptor, data)
         self._digest.update(data)

@@ -48,10 +48,6 @@ class CallsService:
         self._most_at_once = most_at_once
         self.recordings = Recordings(transport, self._fresh_link, api_url=api_url)
 
-    def close(self) -> None:
-        """Let go of what is not the transport's."""
-        self.recordings.close()
-
     def iterate(
         self, filters: Mapping[str, object], page_size: int, max_items: int | None = None
     ) -> _listing.PageIterator:
